@@ -1,0 +1,83 @@
+//! What can go wrong with facts.
+
+use crate::model::{OrgId, ProjectId};
+
+/// Why a fact could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// The lease of a tree is no longer the living one: nothing was written, and the writer must stop.
+    #[error("fenced: another owner has taken over")]
+    Fenced,
+    /// Somebody else appended first: read again.
+    #[error("stale: the row has moved on")]
+    Stale,
+    /// The row would stand twice.
+    #[error("{0} is taken")]
+    Taken(&'static str),
+    /// The tenant does not have this project.
+    #[error("organisation {org} has no project {project}")]
+    NoProject {
+        /// The tenant that asked.
+        org: OrgId,
+        /// What it asked for.
+        project: ProjectId,
+    },
+    /// A stored value cannot be understood.
+    #[error("stored {what} cannot be read")]
+    Corrupt {
+        /// Which value.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The database refused or did not answer; whether a commit happened is unknown.
+    #[error("database failed")]
+    Database(#[source] sqlx::Error),
+    /// The database cannot be used as it is set up.
+    #[error("{0}")]
+    Setup(String),
+    /// Tables could not be brought up to date.
+    #[error("migration failed")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+}
+
+/// The code that `apex_fence` raises.
+const FENCED: &str = "AX001";
+
+impl From<sqlx::Error> for StorageError {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::Database(inner) if inner.code().as_deref() == Some(FENCED) => Self::Fenced,
+            _ => Self::Database(error),
+        }
+    }
+}
+
+impl StorageError {
+    /// Wraps a decoding failure of a stored value.
+    pub(crate) fn corrupt(what: &'static str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Corrupt { what, source: source.into() }
+    }
+
+    /// Whether a unique rule of a table was the reason.
+    pub(crate) fn is_unique_violation(&self) -> bool {
+        matches!(self, Self::Database(sqlx::Error::Database(inner)) if inner.is_unique_violation())
+    }
+
+    /// Whether a reference to a missing row was the reason.
+    pub(crate) fn is_foreign_key_violation(&self) -> bool {
+        matches!(self, Self::Database(sqlx::Error::Database(inner)) if inner.is_foreign_key_violation())
+    }
+
+    /// Whether the same transaction may succeed when it is run again from its start: a lock was not had in time.
+    pub fn is_busy(&self) -> bool {
+        match self {
+            Self::Database(sqlx::Error::PoolTimedOut) => true,
+            Self::Database(sqlx::Error::Database(inner)) => {
+                matches!(inner.code().as_deref(), Some("55P03" | "40P01" | "40001" | "5" | "6" | "517"))
+            }
+            _ => false,
+        }
+    }
+}

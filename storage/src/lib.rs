@@ -1,0 +1,57 @@
+//! Facts: the only crate that knows SQL and Redis.
+//!
+//! Start at [`Store`]: it opens the database and hands out the four transactions. Requests use [`TenantTx`], actor trees
+//! [`FencedTx`], leads the group commit in [`Intake`], and placement, sweeps and the event relay [`SystemTx`]; sign-in and
+//! routing read through [`IdentityTx`]. What a row means is in [`model`], which does no I/O.
+
+pub mod blob;
+mod bridge;
+mod call_inbox;
+pub mod clock;
+mod contact;
+mod database;
+mod effect;
+mod error;
+mod event;
+pub mod fault;
+mod fenced;
+mod idempotency;
+mod identity;
+mod intake;
+mod lead;
+mod ledger;
+mod lookup_key;
+pub mod mirror;
+pub mod model;
+mod parked;
+mod placement;
+mod project;
+mod schema_check;
+mod sql;
+mod system;
+mod tables;
+mod tenant;
+mod ticket;
+
+pub use bridge::{Bridge, BridgePlan, NewBridge};
+pub use call_inbox::{InboxRow, NewInboxRow};
+pub use contact::{Contact, ContactDraft};
+pub use database::{Backend, Options, Store};
+pub use effect::{Effect, NewEffect};
+pub use error::StorageError;
+pub use event::{EventRow, NewEvent};
+pub use fenced::{FencedTx, Lease};
+pub use idempotency::Stored;
+pub use identity::{IdentityTx, Member, NewUser, Route, Session, User};
+pub use intake::{Accepted, Intake, IntakeError, LeadIntake};
+pub use lead::{Lead, LeadFilter, LeadPatch, NewLead};
+pub use ledger::{Spend, UsageEntry};
+pub use lookup_key::LookupKey;
+pub use parked::ParkedActor;
+pub use placement::{Claim, Node, NodeBeat};
+pub use project::{NewProject, Project};
+pub use schema_check::LOGIN_RECIPE;
+pub use system::{DueTicket, SystemTx};
+pub use tables::{TABLES, Table, TableClass};
+pub use tenant::TenantTx;
+pub use ticket::{Journal, JournalEntry, NewTicket, Outcome, Ticket, TicketEvent, TicketFilter};
