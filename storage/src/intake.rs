@@ -43,6 +43,10 @@ pub struct LeadIntake {
     pub raw: Value,
     /// Sent by a provider's test button.
     pub is_test: bool,
+    /// What is done about it: the task of its ticket, such as `sales_agent`.
+    pub task: &'static str,
+    /// Which kind of actor writes that ticket: `call` or `task`.
+    pub actor: &'static str,
 }
 
 /// A lead that is committed.
@@ -189,7 +193,8 @@ fn row(waiting: &Waiting) -> Value {
         "org": hex(lead.org.0), "project": hex(lead.project.0), "source": lead.source, "external": lead.external_id,
         "lead": hex(ids.lead.0), "ticket": hex(ids.ticket.0), "event": hex(ids.event.0), "name": lead.name,
         "phone": lead.phone_raw, "email": lead.email, "message": lead.message, "answers": lead.answers, "raw": lead.raw,
-        "test": lead.is_test, "lead_id": ids.lead, "by": format!("webhook:{}", lead.source),
+        "test": lead.is_test, "lead_id": ids.lead, "by": format!("webhook:{}", lead.source), "task": lead.task,
+        "writer": lead.actor,
     }))
 }
 
@@ -203,7 +208,7 @@ async fn insert_postgres(
         "with i as (
            select * from jsonb_to_recordset($1) as i(org uuid, project uuid, source text, external text, lead uuid,
              ticket uuid, event uuid, name text, phone text, email text, message text, answers jsonb, raw jsonb,
-             test boolean, lead_id text, \"by\" text)),
+             test boolean, lead_id text, \"by\" text, task text, writer text)),
          k as (
            insert into lead_keys (project_id, source, external_id, org_id, lead_id, ticket_id)
            select project, source, external, org, lead, ticket from i order by project, source, external
@@ -216,10 +221,10 @@ async fn insert_postgres(
          t as (
            insert into tickets (id, org_id, project_id, task, actor, lead_id, state, seq, due_at, created_by, created_at,
                                 updated_at)
-           select ticket, org, project, 'sales_agent', 'call', lead, 'accepted', 1, $2, \"by\", $2, $2 from n),
+           select ticket, org, project, task, writer, lead, 'accepted', 1, $2, \"by\", $2, $2 from n),
          j as (
            insert into ticket_events (ticket_id, seq, org_id, kind, data, at)
-           select ticket, 1, org, 'accepted', jsonb_build_object('task', 'sales_agent', 'lead_id', lead_id), $2 from n)
+           select ticket, 1, org, 'accepted', jsonb_build_object('task', task, 'lead_id', lead_id), $2 from n)
          insert into events (id, org_id, project_id, kind, ref_id, correlation_id, actor, payload, at)
          select event, org, project, 'lead.accepted', lead, ticket, \"by\", jsonb_build_object('source', source), $2 from n"
     ))
@@ -257,13 +262,14 @@ async fn insert_sqlite(conn: &mut Conn, batch: &Value, now: chrono::DateTime<chr
         sql!(
             "insert into tickets (id, org_id, project_id, task, actor, lead_id, state, seq, due_at, created_by, created_at,
                                   updated_at)
-             select unhex(e.value ->> 'ticket'), unhex(e.value ->> 'org'), unhex(e.value ->> 'project'), 'sales_agent',
-                    'call', unhex(e.value ->> 'lead'), 'accepted', 1, $2, e.value ->> 'by', $2, $2 from json_each($1) e"
+             select unhex(e.value ->> 'ticket'), unhex(e.value ->> 'org'), unhex(e.value ->> 'project'),
+                    e.value ->> 'task', e.value ->> 'writer', unhex(e.value ->> 'lead'), 'accepted', 1, $2,
+                    e.value ->> 'by', $2, $2 from json_each($1) e"
         ),
         sql!(
             "insert into ticket_events (ticket_id, seq, org_id, kind, data, at)
              select unhex(e.value ->> 'ticket'), 1, unhex(e.value ->> 'org'), 'accepted',
-                    json_object('task', 'sales_agent', 'lead_id', e.value ->> 'lead_id'), $2 from json_each($1) e"
+                    json_object('task', e.value ->> 'task', 'lead_id', e.value ->> 'lead_id'), $2 from json_each($1) e"
         ),
         sql!(
             "insert into events (id, org_id, project_id, kind, ref_id, correlation_id, actor, payload, at)

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::database::{Role, Store};
 use crate::error::StorageError;
-use crate::model::{OrgId, ProjectId, TicketId};
+use crate::model::{EventId, OrgId, ProjectId, TicketId};
 use crate::sql::{Conn, Query, Sql, sql};
 
 /// A transaction without a tenant. Dropped without `commit` it is rolled back.
@@ -110,6 +110,17 @@ impl SystemTx {
               where i.handled_at is null and i.received_at <= $1 order by i.received_at limit $2"
         );
         self.query(unread).bind(before).bind(limit).all().await
+    }
+
+    /// Whether events wait for their place in the feed: asked first, since numbering writes.
+    ///
+    /// # Errors
+    ///
+    /// `Database`.
+    pub async fn has_new_events(&mut self) -> Result<bool, StorageError> {
+        let new: Option<(EventId,)> =
+            self.query(sql!("select id from events where position is null order by at, id limit 1")).optional().await?;
+        Ok(new.is_some())
     }
 
     /// Gives committed events their place in the feed. Run by one node at a time.

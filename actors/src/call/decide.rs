@@ -1,0 +1,343 @@
+//! What is done next for a bridge: a pure function of facts, rows and time.
+
+use std::collections::{HashMap, HashSet};
+
+use apex_storage::Effect;
+use apex_storage::model::EffectId;
+use apex_storage::model::call::{Ending, Facts, Recording};
+use chrono::{DateTime, Duration, Utc};
+use serde_json::Value;
+
+use crate::delivery::Delivery;
+use crate::desk::Memory;
+
+/// Tries of a piece of work after the call before it is given up.
+pub(super) const MAX_TRIES: u32 = 4;
+/// How long a call that may or may not exist keeps its ticket: later than this nobody picks up any more.
+const HELD_FOR: Duration = Duration::minutes(15);
+/// Longest wait between two looks at a silent call.
+const LONGEST_LOOK: i32 = 8;
+/// A safety net: with nothing to do, look again after this.
+const SAFETY: Duration = Duration::seconds(60);
+
+/// The next thing to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Read the lead, decide whether it is dialled, open the bridge, intend the call.
+    Begin,
+    /// Something about calls and messages on their way out.
+    Deliver(Delivery),
+    /// Give up a call that was not sent.
+    Withdraw(EffectId),
+    /// End a call that somebody asked to end.
+    HangUp(String),
+    /// Ask the provider about a call that fell silent.
+    LookAt(EffectId),
+    /// Write down how the bridge ended.
+    Close(Ending),
+    /// Ask the provider for the recording.
+    FindRecording,
+    /// Bring the recording home.
+    Fetch {
+        /// The provider's id.
+        sid: String,
+        /// Its length.
+        seconds: u32,
+    },
+    /// Go on without a recording.
+    NoRecording(&'static str),
+    /// Turn the recording into text.
+    Transcribe,
+    /// Tell what the text means.
+    Analyse,
+    /// End the ticket.
+    Finish,
+    /// Nothing before this time, or a report.
+    Wait(DateTime<Utc>),
+}
+
+/// What the decision looks at.
+pub(crate) struct Situation<'a> {
+    pub now: DateTime<Utc>,
+    pub cancelled: bool,
+    pub steps: &'a HashMap<String, Value>,
+    pub call: Option<&'a Effect>,
+    pub hung_up: &'a HashSet<String>,
+    pub facts: &'a Facts,
+    pub record: bool,
+    pub transcript: bool,
+    pub delivery: Delivery,
+    pub memory: &'a Memory,
+    pub last_report: Option<DateTime<Utc>>,
+    pub last_look: Option<DateTime<Utc>>,
+    pub looks_without_news: u32,
+    pub silent_after: Duration,
+    pub recording_wait: Duration,
+    pub longest_call: Duration,
+}
+
+/// Decides.
+pub(crate) fn next(s: &Situation<'_>) -> Next {
+    if !s.steps.contains_key("begin") {
+        return Next::Begin;
+    }
+    if s.cancelled
+        && let Some(call) = s.call.filter(|call| call.state == "intended")
+    {
+        return Next::Withdraw(call.id);
+    }
+    match &s.delivery {
+        Delivery::Settled | Delivery::Wait(_) => {}
+        other => return Next::Deliver(other.clone()),
+    }
+    match (s.call, s.steps.contains_key("close")) {
+        (Some(call), false) => during(s, call),
+        (Some(_), true) => after(s),
+        (None, _) => finish(s),
+    }
+}
+
+/// The call is placed, or is about to be.
+fn during(s: &Situation<'_>, call: &Effect) -> Next {
+    if let Delivery::Wait(until) = s.delivery
+        && call.sid.is_none()
+        && call.state != "refused"
+        && call.state != "held"
+    {
+        return Next::Wait(until);
+    }
+    match call.state.as_str() {
+        "live" => live(s, call),
+        "refused" if s.cancelled => Next::Close(Ending::Cancelled),
+        "held" => {
+            let until = call.sent_at.unwrap_or(call.created_at) + HELD_FOR;
+            if s.cancelled || s.now >= until { Next::Close(Ending::BossUnreached) } else { Next::Wait(until) }
+        }
+        _ => Next::Close(Ending::BossUnreached),
+    }
+}
+
+fn live(s: &Situation<'_>, call: &Effect) -> Next {
+    if let Some(ending) = s.facts.ending() {
+        let cut = s.cancelled && !matches!(ending, Ending::Connected { .. });
+        return Next::Close(if cut { Ending::Cancelled } else { ending });
+    }
+    let sid = call.sid.clone().unwrap_or_default();
+    if s.cancelled && !s.facts.connected() && !s.hung_up.contains(&sid) {
+        return Next::HangUp(sid);
+    }
+    let sent = call.sent_at.unwrap_or(call.created_at);
+    if s.now > sent + s.longest_call {
+        return Next::Close(Ending::BossUnreached);
+    }
+    let factor = 1 << i32::try_from(s.looks_without_news).unwrap_or(i32::MAX).min(3);
+    let quiet_for = s.silent_after * factor.min(LONGEST_LOOK);
+    let news = [Some(sent), s.last_report, s.last_look].into_iter().flatten().max().unwrap_or(sent);
+    let look_at = news + quiet_for;
+    if s.now >= look_at { Next::LookAt(call.id) } else { Next::Wait(look_at) }
+}
+
+/// The conversation is over: recording, text, meaning.
+fn after(s: &Situation<'_>) -> Next {
+    let connected = s.steps.get("close").is_some_and(|close| close["outcome"] == "connected");
+    if !connected || !s.record {
+        return finish(s);
+    }
+    let Some(recording) = s.steps.get("recording") else { return await_recording(s) };
+    if recording["key"].is_null() {
+        return finish(s);
+    }
+    if !s.steps.contains_key("transcribe") {
+        return rested(s, "transcribe", Next::Transcribe);
+    }
+    if s.transcript && !s.steps.contains_key("analyse") {
+        return rested(s, "analyse", Next::Analyse);
+    }
+    finish(s)
+}
+
+fn await_recording(s: &Situation<'_>) -> Next {
+    match &s.facts.recording {
+        Recording::Ready { sid, seconds } if s.memory.tries("fetch") < MAX_TRIES => {
+            rested(s, "fetch", Next::Fetch { sid: sid.clone(), seconds: *seconds })
+        }
+        Recording::Ready { .. } => Next::NoRecording("it could not be fetched"),
+        Recording::Absent => Next::NoRecording("the provider has none"),
+        Recording::Unheard | Recording::InProgress => {
+            let until = s.steps.get("close").and_then(closed_at).unwrap_or(s.now) + s.recording_wait;
+            if s.now < until {
+                Next::Wait(until)
+            } else if s.memory.tries("find_recording") < MAX_TRIES {
+                rested(s, "find_recording", Next::FindRecording)
+            } else {
+                Next::NoRecording("the provider tells of none")
+            }
+        }
+    }
+}
+
+fn closed_at(close: &Value) -> Option<DateTime<Utc>> {
+    close["at"].as_str()?.parse().ok()
+}
+
+fn rested(s: &Situation<'_>, what: &str, then: Next) -> Next {
+    s.memory.not_before(what).filter(|at| *at > s.now).map_or(then, Next::Wait)
+}
+
+/// Nothing is left but messages on their way.
+fn finish(s: &Situation<'_>) -> Next {
+    match s.delivery {
+        Delivery::Wait(until) => Next::Wait(until.min(s.now + SAFETY)),
+        _ => Next::Finish,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use apex_storage::model::call::{End, Leg, Progress, Report};
+    use apex_storage::model::{ProjectId, TicketId};
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    struct Scene {
+        steps: HashMap<String, Value>,
+        call: Effect,
+        hung_up: HashSet<String>,
+        facts: Facts,
+        memory: Memory,
+        now: DateTime<Utc>,
+        cancelled: bool,
+        delivery: Delivery,
+    }
+
+    impl Scene {
+        fn live() -> Self {
+            let now = DateTime::UNIX_EPOCH + Duration::days(20_000);
+            Self {
+                steps: HashMap::from([("begin".to_owned(), json!({}))]),
+                call: effect("live", now),
+                hung_up: HashSet::new(),
+                facts: Facts::default(),
+                memory: Memory::default(),
+                now,
+                cancelled: false,
+                delivery: Delivery::Settled,
+            }
+        }
+
+        fn next(&self) -> Next {
+            next(&Situation {
+                now: self.now,
+                cancelled: self.cancelled,
+                steps: &self.steps,
+                call: Some(&self.call),
+                hung_up: &self.hung_up,
+                facts: &self.facts,
+                record: true,
+                transcript: false,
+                delivery: self.delivery.clone(),
+                memory: &self.memory,
+                last_report: None,
+                last_look: None,
+                looks_without_news: 0,
+                silent_after: Duration::seconds(15),
+                recording_wait: Duration::seconds(30),
+                longest_call: Duration::hours(1),
+            })
+        }
+    }
+
+    fn effect(state: &str, at: DateTime<Utc>) -> Effect {
+        Effect {
+            id: EffectId::new(),
+            project_id: ProjectId::new(),
+            bridge_id: None,
+            ticket_id: TicketId::new(),
+            kind: "call".into(),
+            key: "call".into(),
+            account: Some("AC".into()),
+            to_number: None,
+            from_number: None,
+            body: None,
+            sid: (state == "live").then(|| "CA1".into()),
+            state: state.into(),
+            reason: None,
+            sender: None,
+            sender_fence: None,
+            sent_at: Some(at),
+            created_at: at,
+        }
+    }
+
+    fn over(seconds: u32) -> Progress {
+        Progress::Over(End::Completed { seconds })
+    }
+
+    #[test]
+    fn a_call_that_fell_silent_is_looked_at() {
+        let mut scene = Scene::live();
+        assert_eq!(scene.next(), Next::Wait(scene.now + Duration::seconds(15)));
+        scene.now += Duration::seconds(15);
+        assert_eq!(scene.next(), Next::LookAt(scene.call.id));
+    }
+
+    #[test]
+    fn a_cancelled_call_is_hung_up_once_and_never_while_they_speak() {
+        let mut scene = Scene::live();
+        scene.cancelled = true;
+        assert_eq!(scene.next(), Next::HangUp("CA1".into()));
+        scene.hung_up.insert("CA1".into());
+        assert!(matches!(scene.next(), Next::Wait(_)));
+        scene.hung_up.clear();
+        scene.facts.learn(&Report::Press { accepted: true });
+        scene.facts.learn(&Report::Leg { leg: Leg::Customer, progress: Progress::Answered });
+        assert!(matches!(scene.next(), Next::Wait(_)), "a conversation is not cut off");
+    }
+
+    #[test]
+    fn a_call_that_was_not_sent_is_withdrawn_when_cancelled() {
+        let mut scene = Scene::live();
+        scene.call = effect("intended", scene.now);
+        scene.delivery = Delivery::Send(scene.call.id);
+        scene.cancelled = true;
+        assert_eq!(scene.next(), Next::Withdraw(scene.call.id));
+    }
+
+    #[test]
+    fn a_held_call_waits_for_its_callback_and_then_gives_up() {
+        let mut scene = Scene::live();
+        scene.call = effect("held", scene.now);
+        assert_eq!(scene.next(), Next::Wait(scene.now + HELD_FOR));
+        scene.now += HELD_FOR;
+        assert_eq!(scene.next(), Next::Close(Ending::BossUnreached));
+    }
+
+    #[test]
+    fn after_a_conversation_come_recording_text_and_meaning() {
+        let mut scene = Scene::live();
+        scene.steps.insert("close".into(), json!({ "outcome": "connected", "at": scene.now.to_rfc3339() }));
+        assert_eq!(scene.next(), Next::Wait(scene.now + Duration::seconds(30)));
+        scene.facts.learn(&Report::Recording(Recording::Ready { sid: "RE1".into(), seconds: 9 }));
+        assert_eq!(scene.next(), Next::Fetch { sid: "RE1".into(), seconds: 9 });
+        scene.steps.insert("recording".into(), json!({ "key": "recordings/x" }));
+        assert_eq!(scene.next(), Next::Transcribe);
+        scene.steps.insert("transcribe".into(), json!({}));
+        assert_eq!(scene.next(), Next::Finish, "without a text there is nothing to analyse");
+    }
+
+    proptest! {
+        #[test]
+        fn a_call_that_is_over_is_always_closed(
+            boss in 0_u32..600, customer in 0_u32..600, accepted in any::<bool>(), cancelled in any::<bool>(), later in 0_i64..4000
+        ) {
+            let mut scene = Scene::live();
+            scene.facts.learn(&Report::Press { accepted });
+            scene.facts.learn(&Report::Leg { leg: Leg::Boss, progress: over(boss) });
+            scene.facts.learn(&Report::Leg { leg: Leg::Customer, progress: over(customer) });
+            scene.cancelled = cancelled;
+            scene.now += Duration::seconds(later);
+            prop_assert!(matches!(scene.next(), Next::Close(_)));
+        }
+    }
+}

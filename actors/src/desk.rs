@@ -1,0 +1,287 @@
+//! What every runner has on its desk: its ticket, the effects and reports of it, and the one way to write them.
+//!
+//! Memory equals rows after each commit. An error means that it may not: the actor dies, and the next one reads again.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use apex_storage::fault::{self, Fault};
+use apex_storage::model::call::Report;
+use apex_storage::model::{EffectId, TicketId, TicketState};
+use apex_storage::{
+    Effect, FencedTx, InboxRow, Journal, JournalEntry, Lease, NewInboxRow, Node, Outcome, Project, StorageError, Ticket,
+};
+use chrono::{DateTime, Duration, Utc};
+use serde_json::{Value, json};
+
+use crate::callback::CallbackRef;
+use crate::context;
+use crate::metrics;
+use crate::runner::Seat;
+use crate::world::World;
+
+/// How long an actor may have a ticket in hand before the sweeper looks whether it still lives.
+const IN_HAND: Duration = Duration::seconds(90);
+/// Deaths in hand after which a ticket is set aside.
+const MAX_CRASHES: i64 = 3;
+/// Most journal entries that are read back.
+const JOURNAL_LIMIT: i64 = 10_000;
+
+/// A ticket and all that belongs to it.
+pub(crate) struct Desk {
+    pub world: Arc<World>,
+    pub lease: Lease,
+    pub node: Node,
+    pub ticket: Ticket,
+    pub project: Project,
+    pub effects: Vec<Effect>,
+    pub reports: Vec<InboxRow>,
+    /// What is done: the recorded answers of steps, by name.
+    pub steps: HashMap<String, Value>,
+    /// The stages that were told.
+    pub stages: HashSet<String>,
+    pub memory: Memory,
+    handled_up_to: Option<DateTime<Utc>>,
+    newest_stage: Option<String>,
+}
+
+/// What may be forgotten: when to try again, and what was tried.
+#[derive(Default)]
+pub(crate) struct Memory {
+    not_before: HashMap<String, DateTime<Utc>>,
+    tries: HashMap<String, u32>,
+    pub hung_up: HashSet<String>,
+}
+
+impl Memory {
+    /// Notes one more try of something and when the next one may be. How often it was tried.
+    pub fn tried(&mut self, what: &str, next: DateTime<Utc>) -> u32 {
+        self.not_before.insert(what.to_owned(), next);
+        let tries = self.tries.entry(what.to_owned()).or_default();
+        *tries += 1;
+        *tries
+    }
+
+    /// When something may be tried, if it has to wait.
+    pub fn not_before(&self, what: &str) -> Option<DateTime<Utc>> {
+        self.not_before.get(what).copied()
+    }
+
+    /// How often something was tried.
+    pub fn tries(&self, what: &str) -> u32 {
+        self.tries.get(what).copied().unwrap_or(0)
+    }
+}
+
+impl Desk {
+    /// Reads everything. `None`: there is no such ticket.
+    pub async fn load(seat: Seat) -> Result<Option<Self>, StorageError> {
+        let Seat { world, lease, node, ticket } = seat;
+        let mut tx = world.store.fenced(&lease).await?;
+        let (Some(row), Some(project)) = (tx.ticket(ticket).await?, tx.project(lease.project).await?) else {
+            tx.mark_handled(ticket, world.store.now()).await?;
+            tx.commit().await?;
+            return Ok(None);
+        };
+        let effects = tx.effects_of_ticket(ticket).await?;
+        let reports = tx.reports(ticket).await?;
+        let journal = tx.ticket_events(ticket, 0, JOURNAL_LIMIT).await?;
+        let crashes =
+            if row.in_hand.as_deref() == Some(&node.id) { tx.count_crash(ticket).await? } else { row.crashes };
+        tx.commit().await?;
+        let of_kind = |kind: &'static str| {
+            journal
+                .iter()
+                .filter(move |event| event.kind == kind)
+                .filter_map(|event| Some((event.step.clone()?, event)))
+        };
+        let mut desk = Self {
+            steps: of_kind("step").map(|(name, event)| (name, event.data.clone())).collect(),
+            stages: of_kind("stage").map(|(name, _)| name).collect(),
+            newest_stage: context::newest_stage(&journal).map(str::to_owned),
+            world,
+            lease,
+            node,
+            ticket: row,
+            project,
+            effects,
+            reports,
+            memory: Memory::default(),
+            handled_up_to: None,
+        };
+        if crashes >= MAX_CRASHES && !desk.is_over() {
+            tracing::error!(ticket.id = %ticket, crashes, "ticket set aside: its actor died with it in hand too often");
+            let tx = desk.begin().await?;
+            desk.commit(tx, vec![], Outcome::Dead("crashed".into())).await?;
+        }
+        Ok(Some(desk))
+    }
+
+    /// Reads what others write: new reports, and whether somebody asked for the end.
+    pub async fn refresh(&mut self) -> Result<(), StorageError> {
+        let mut tx = self.world.store.tenant_read(self.lease.org).await?;
+        self.reports = tx.reports(self.ticket.id).await?;
+        let ticket = tx.ticket(self.ticket.id).await?.ok_or(StorageError::Stale)?;
+        if ticket.seq != self.ticket.seq {
+            return Err(StorageError::Stale);
+        }
+        self.ticket = ticket;
+        Ok(())
+    }
+
+    pub fn now(&self) -> DateTime<Utc> {
+        self.world.store.now()
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.ticket.state.is_final()
+    }
+
+    pub fn cancel_requested(&self) -> bool {
+        self.ticket.cancel_requested_at.is_some()
+    }
+
+    pub fn done(&self, step: &str) -> Option<&Value> {
+        self.steps.get(step)
+    }
+
+    pub fn id(&self) -> TicketId {
+        self.ticket.id
+    }
+
+    pub fn callback(&self, effect: &Effect) -> CallbackRef {
+        CallbackRef {
+            org: self.lease.org,
+            project: self.lease.project,
+            ticket: self.ticket.id,
+            bridge: effect.bridge_id,
+            effect: effect.id,
+        }
+    }
+
+    pub async fn begin(&self) -> Result<FencedTx, StorageError> {
+        self.world.store.fenced(&self.lease).await
+    }
+
+    /// In hand from now on; the sweeper looks again should this actor die.
+    pub fn running(&self) -> Outcome {
+        Outcome::Running(self.now() + IN_HAND)
+    }
+
+    /// Whether anything is known that no commit has told yet.
+    pub fn has_news(&self) -> bool {
+        self.reports.last().is_some_and(|row| Some(row.received_at) > self.handled_up_to)
+    }
+
+    /// Appends to the journal, marks the reports as looked at, commits, and makes memory equal to the rows.
+    pub async fn commit(
+        &mut self,
+        mut tx: FencedTx,
+        entries: Vec<JournalEntry>,
+        outcome: Outcome,
+    ) -> Result<(), StorageError> {
+        let newest = self.reports.last().map(|row| row.received_at);
+        if let Some(newest) = newest.filter(|newest| Some(*newest) > self.handled_up_to) {
+            tx.mark_handled(self.ticket.id, newest).await?;
+        }
+        let journal = Journal { seen: self.ticket.seq, entries, outcome };
+        let seq = tx.write_journal(self.ticket.id, &journal).await?;
+        let now = tx.now();
+        tx.commit().await?;
+        self.handled_up_to = newest;
+        self.apply(journal, seq, now);
+        self.publish();
+        if self.is_over() {
+            metrics::ticket_ended(&self.ticket);
+            fault::pass(Fault::TicketEnded).await;
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, journal: Journal, seq: i64, now: DateTime<Utc>) {
+        for entry in journal.entries {
+            let Some(name) = entry.step else { continue };
+            match entry.kind {
+                "step" => {
+                    self.steps.insert(name, entry.data);
+                }
+                "stage" => {
+                    metrics::stage(&name, now - self.ticket.created_at);
+                    self.newest_stage = Some(name.clone());
+                    self.stages.insert(name);
+                }
+                _ => {}
+            }
+        }
+        self.ticket.seq = seq;
+        self.ticket.state = journal.outcome.state();
+        self.ticket.updated_at = now;
+        match journal.outcome {
+            Outcome::Running(at) | Outcome::Waiting(at) => self.ticket.due_at = Some(at),
+            Outcome::Completed(result) => self.end(None, Some(result)),
+            Outcome::Failed(code, result) => self.end(Some(code), Some(result)),
+            Outcome::Cancelled(result) => self.end(Some("cancelled".into()), Some(result)),
+            Outcome::Dead(code) => self.end(Some(code), None),
+        }
+    }
+
+    fn end(&mut self, code: Option<String>, result: Option<Value>) {
+        self.ticket.due_at = None;
+        self.ticket.code = code.or(self.ticket.code.take());
+        self.ticket.result = result.or(self.ticket.result.take());
+    }
+
+    /// Tells readers; losing this loses nothing.
+    fn publish(&self) {
+        let ttl = self.world.rules.context_ttl;
+        let body = context::context(&self.ticket, &self.project.slug, self.newest_stage.as_deref(), ttl);
+        self.world.mirror.push(self.ticket.id.0, self.ticket.seq, body.to_string());
+    }
+
+    /// Lays the ticket down until a time or a report. Writes nothing when nothing changed but the time by a little.
+    pub async fn lay_down(&mut self, until: DateTime<Utc>, entries: Vec<JournalEntry>) -> Result<(), StorageError> {
+        let same_time = self.ticket.due_at.is_some_and(|due| (due - until).abs() < Duration::milliseconds(100));
+        if self.ticket.state == TicketState::Waiting && entries.is_empty() && same_time && !self.has_news() {
+            return Ok(());
+        }
+        let tx = self.begin().await?;
+        self.commit(tx, entries, Outcome::Waiting(until)).await
+    }
+
+    /// Marks late reports of an ended ticket as looked at.
+    pub async fn acknowledge(&mut self) -> Result<(), StorageError> {
+        let Some(newest) = self.reports.last().map(|row| row.received_at) else { return Ok(()) };
+        if self.has_news() {
+            let mut tx = self.begin().await?;
+            tx.mark_handled(self.ticket.id, newest).await?;
+            tx.commit().await?;
+            self.handled_up_to = Some(newest);
+        }
+        Ok(())
+    }
+
+    /// Commits what a look at the provider said, as if it had called back: the same fact twice is one row.
+    pub async fn receive(&mut self, effect: EffectId, sid: &str, found: &[Report]) -> Result<(), StorageError> {
+        if found.is_empty() {
+            return Ok(());
+        }
+        let account = self.world.ports.telephony.account().to_owned();
+        let mut tx = self.world.store.tenant(self.lease.org).await?;
+        for report in found {
+            let digest = json!(report).to_string();
+            let row = NewInboxRow {
+                project_id: self.lease.project,
+                ticket_id: self.ticket.id,
+                effect_id: effect,
+                account: &account,
+                sid,
+                kind: "poll",
+                digest: digest.as_bytes(),
+                report,
+            };
+            tx.receive(&row).await?;
+        }
+        tx.commit().await?;
+        self.refresh().await
+    }
+}

@@ -1,0 +1,214 @@
+//! The task runner: heavy tasks that are not calls. Each is a few steps over the same desk.
+
+use apex_config::dna::{self, Dna};
+use apex_config::prices::Resource;
+use apex_storage::model::EffectId;
+use apex_storage::model::phone;
+use apex_storage::{JournalEntry, Lead, NewEffect, Outcome, StorageError, UsageEntry};
+use chrono::Duration;
+use serde_json::{Value, json};
+
+use crate::delivery::Delivery;
+use crate::desk::Desk;
+use crate::meaning::{self, Heard};
+use crate::message;
+use crate::runner::{Rest, Runner, Seat};
+
+/// Tries before a transcription is given up.
+const MAX_TRIES: u32 = 4;
+
+/// A task's ticket in the hands of its only writer.
+pub(crate) struct TaskRunner {
+    /// `None`: there is no such ticket.
+    work: Option<TaskWork>,
+}
+
+struct TaskWork {
+    desk: Desk,
+    dna: Dna,
+    lead: Option<Lead>,
+}
+
+impl Runner for TaskRunner {
+    const ACTOR: &'static str = "task";
+
+    async fn load(seat: Seat) -> Result<Self, StorageError> {
+        let Some(desk) = Desk::load(seat).await? else { return Ok(Self { work: None }) };
+        let mut tx = desk.world.store.tenant_read(desk.lease.org).await?;
+        let lead = match desk.ticket.lead_id {
+            Some(lead) => tx.lead(lead).await?,
+            None => None,
+        };
+        drop(tx);
+        let dna = dna::resolve(&desk.project.dna_generated, &desk.project.dna_custom)
+            .map_err(|_| StorageError::Setup("stored project DNA cannot be used".into()))?;
+        Ok(Self { work: Some(TaskWork { desk, dna, lead }) })
+    }
+
+    async fn advance(&mut self) -> Result<Rest, StorageError> {
+        let Some(work) = &mut self.work else { return Ok(Rest::Over) };
+        work.desk.refresh().await?;
+        while !work.desk.is_over() {
+            if let Some(rest) = Box::pin(work.one_step()).await? {
+                return Ok(rest);
+            }
+        }
+        work.desk.acknowledge().await?;
+        Ok(Rest::Over)
+    }
+}
+
+impl TaskWork {
+    /// Does one thing. `Some`: nothing more for now.
+    async fn one_step(&mut self) -> Result<Option<Rest>, StorageError> {
+        let begun = self.desk.done("begin").is_some();
+        if self.desk.cancel_requested() && !begun {
+            return self.end(Outcome::Cancelled(json!({}))).await;
+        }
+        match (self.desk.ticket.task.as_str(), self.action(), begun) {
+            ("notify_sms", ..) | (_, "notify_sms", _) if !begun => self.begin_text().await,
+            ("notify_sms", ..) | (_, "notify_sms", _) => self.deliver_text().await,
+            (_, "transcribe_call", _) => self.transcribe().await,
+            (task, action, _) => {
+                let detail = format!("{task} {action} cannot be run as a task");
+                self.end(Outcome::Failed("task_unavailable".into(), json!({ "detail": detail }))).await
+            }
+        }
+    }
+
+    fn action(&self) -> &str {
+        self.desk.ticket.params["action"].as_str().unwrap_or_default()
+    }
+
+    async fn end(&mut self, outcome: Outcome) -> Result<Option<Rest>, StorageError> {
+        let tx = self.desk.begin().await?;
+        self.desk.commit(tx, vec![], outcome).await?;
+        Ok(None)
+    }
+
+    async fn begin_text(&mut self) -> Result<Option<Rest>, StorageError> {
+        let raw = self.dna.sales_bridge().destination_phone.clone().unwrap_or_default();
+        let Ok(boss) = phone::normalise(&raw, &self.dna.identity.region) else {
+            let detail =
+                json!({ "detail": "set modules.lead_gen.sales_bridge.destination_phone in the project's DNA" });
+            return self.end(Outcome::Failed("no_destination_phone".into(), detail)).await;
+        };
+        let text = match (self.desk.ticket.params["text"].as_str(), &self.lead) {
+            (Some(text), _) => text.to_owned(),
+            (None, Some(lead)) => message::alert(&self.dna, lead),
+            (None, None) => return self.end(Outcome::Failed("lead_deleted".into(), json!({}))).await,
+        };
+        let telephony = std::sync::Arc::clone(&self.desk.world.ports.telephony);
+        let mut tx = self.desk.begin().await?;
+        tx.intend(&NewEffect {
+            id: EffectId::new(),
+            bridge_id: None,
+            ticket_id: self.desk.id(),
+            kind: "sms",
+            key: &format!("sms:{}:notify", self.desk.id()),
+            account: telephony.account(),
+            to_number: &boss.phone,
+            from_number: telephony.number(),
+            body: Some(&text),
+        })
+        .await?;
+        let running = self.desk.running();
+        self.desk.commit(tx, vec![JournalEntry::step("begin", json!({}))], running).await?;
+        self.desk.reload_effects().await?;
+        Ok(None)
+    }
+
+    async fn deliver_text(&mut self) -> Result<Option<Rest>, StorageError> {
+        match self.desk.deliver_next() {
+            Delivery::Wait(until) => {
+                self.desk.lay_down(until, vec![]).await?;
+                return Ok(Some(Rest::Waiting));
+            }
+            Delivery::Settled => {}
+            delivery => return self.desk.deliver(delivery).await.map(|()| None),
+        }
+        let effect = self.desk.effects.first().cloned();
+        let state = effect.as_ref().map_or("refused", |effect| effect.state.as_str()).to_owned();
+        let result = json!({
+            "sms": state,
+            "message_sid": effect.as_ref().and_then(|effect| effect.sid.clone()),
+            "reason": effect.as_ref().and_then(|effect| effect.reason.clone()),
+        });
+        let mut tx = self.desk.begin().await?;
+        if let Some(effect) = effect.filter(|effect| effect.state == "live") {
+            let micros = self.desk.world.prices.cost_micros(Resource::TwilioSms, 1000).unwrap_or_default();
+            let key = format!("sms:{}", effect.id);
+            let (resource, ref_id) = (Resource::TwilioSms.as_str(), Some(self.desk.id().0));
+            tx.charge(&UsageEntry { key: &key, resource, quantity_milli: 1000, micros, ref_id }).await?;
+        }
+        let outcome = match state.as_str() {
+            "live" => Outcome::Completed(result),
+            other => Outcome::Failed(format!("sms_{other}"), result),
+        };
+        self.desk.commit(tx, vec![], outcome).await?;
+        Ok(None)
+    }
+
+    /// Listens to a lead's recording again and tells what it means.
+    async fn transcribe(&mut self) -> Result<Option<Rest>, StorageError> {
+        if let Some(at) = self.desk.memory.not_before("transcribe").filter(|at| *at > self.desk.now()) {
+            self.desk.lay_down(at, vec![]).await?;
+            return Ok(Some(Rest::Waiting));
+        }
+        let Some((lead, key)) = self.recording() else {
+            let detail = json!({ "detail": "the lead has no stored recording" });
+            return self.end(Outcome::Failed("no_recording".into(), detail)).await;
+        };
+        let tx = self.desk.begin().await?;
+        let running = self.desk.running();
+        self.desk.commit(tx, vec![], running).await?;
+        let briefing = meaning::briefing(&self.dna);
+        let heard = meaning::listen(&self.desk.world, &key, "audio/wav", &briefing).await;
+        let answer = match heard {
+            Ok(Heard::Text(answer)) => answer,
+            Ok(Heard::Nothing(reason)) => {
+                return self.end(Outcome::Failed("not_transcribed".into(), json!({ "detail": reason }))).await;
+            }
+            Err(error) => {
+                let wait = Duration::seconds(1 << self.desk.memory.tries("transcribe").min(5));
+                let next = self.desk.now() + wait;
+                if self.desk.memory.tried("transcribe", next) < MAX_TRIES {
+                    return Ok(None);
+                }
+                let detail = json!({ "detail": error.to_string() });
+                return self.end(Outcome::Failed("transcription_failed".into(), detail)).await;
+            }
+        };
+        let meant = match meaning::analyse(&self.desk.world, &answer.value, &briefing).await {
+            Ok(meant) => meant,
+            Err(_) => meaning::by_rules(&answer.value),
+        };
+        let analysis: Value = json!(meant.value);
+        let tokens = answer.tokens + meant.tokens;
+        let mut tx = self.desk.begin().await?;
+        tx.record_meaning(lead.id, Some(&answer.value), Some(&analysis)).await?;
+        let quantity_milli = tokens * 1000;
+        let micros = self.desk.world.prices.cost_micros(Resource::GeminiToken, quantity_milli).unwrap_or_default();
+        let key = format!("tokens:{}", self.desk.id());
+        if quantity_milli > 0 {
+            let (resource, ref_id) = (Resource::GeminiToken.as_str(), Some(self.desk.id().0));
+            tx.charge(&UsageEntry { key: &key, resource, quantity_milli, micros, ref_id }).await?;
+        }
+        let result = json!({ "lead_id": lead.id, "engine": answer.engine, "call_analysis": analysis });
+        self.desk
+            .commit(
+                tx,
+                vec![JournalEntry::stage("analysed", json!({ "engine": meant.engine }))],
+                Outcome::Completed(result),
+            )
+            .await?;
+        Ok(None)
+    }
+
+    fn recording(&self) -> Option<(Lead, String)> {
+        let lead = self.lead.clone()?;
+        let sid = lead.recording_url.as_deref()?.rsplit('/').next()?.to_owned();
+        let key = apex_storage::blob::BlobKey::recording(lead.org_id, lead.project_id, &sid).ok()?;
+        Some((lead, key.to_string()))
+    }
+}
