@@ -119,6 +119,7 @@ impl CallWork {
             Next::Withdraw(effect) => self.desk.withdraw(effect, "cancelled").await,
             Next::HangUp(sid) => self.hang_up(&sid).await,
             Next::LookAt(effect) => self.look_at(effect).await,
+            Next::TellHeld => self.tell_held().await,
             Next::Close(ending) => self.close(ending).await,
             Next::FindRecording => self.find_recording().await,
             Next::Fetch { sid, seconds } => self.fetch(&sid, seconds).await,

@@ -25,6 +25,11 @@ pub(crate) fn missed(dna: &Dna, lead: &Lead) -> String {
     details(dna, lead, "You have not spoken yet.")
 }
 
+/// The text about a lead of whom nobody knows whether the call about them was placed.
+pub(crate) fn unclear(dna: &Dna, lead: &Lead) -> String {
+    details(dna, lead, "The telephone provider gave no answer, so the call may not have been placed.")
+}
+
 /// The text about a lead that somebody asked for.
 pub(crate) fn alert(dna: &Dna, lead: &Lead) -> String {
     details(dna, lead, "")

@@ -199,7 +199,11 @@ async fn open_postgres(url: &SecretString, max_connections: u32) -> Result<Pool,
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_with(options)
         .await?;
-    sqlx::query("create schema if not exists apex").execute(&pool).await?;
+    match sqlx::query("create schema if not exists apex").execute(&pool).await {
+        // Nodes that start at once: the catalogue's unique rule tells all but the first, once that one has committed.
+        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {}
+        created => created.map(drop)?,
+    }
     sqlx::migrate!("./migrations/postgres").run(&pool).await?; // as the owner; takes an advisory lock
     schema_check::postgres(&pool).await?;
     Ok(Pool::Postgres(pool))

@@ -25,8 +25,8 @@ pub enum StorageError {
     /// A stored value cannot be understood.
     #[error("stored {what} cannot be read")]
     Corrupt {
-        /// Which value.
-        what: &'static str,
+        /// Which column.
+        what: String,
         /// Why.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
@@ -47,19 +47,15 @@ const FENCED: &str = "AX001";
 
 impl From<sqlx::Error> for StorageError {
     fn from(error: sqlx::Error) -> Self {
-        match &error {
+        match error {
             sqlx::Error::Database(inner) if inner.code().as_deref() == Some(FENCED) => Self::Fenced,
-            _ => Self::Database(error),
+            sqlx::Error::ColumnDecode { index, source } => Self::Corrupt { what: index, source },
+            other => Self::Database(other),
         }
     }
 }
 
 impl StorageError {
-    /// Wraps a decoding failure of a stored value.
-    pub(crate) fn corrupt(what: &'static str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self::Corrupt { what, source: source.into() }
-    }
-
     /// Whether a unique rule of a table was the reason.
     pub(crate) fn is_unique_violation(&self) -> bool {
         matches!(self, Self::Database(sqlx::Error::Database(inner)) if inner.is_unique_violation())

@@ -83,6 +83,18 @@ struct Waiting {
     answer: oneshot::Sender<Result<Accepted, StorageError>>,
 }
 
+impl Waiting {
+    /// No key of the tenant's own: the lead names another tenant's project, which has this external id already.
+    fn accepted(&self, key: (Option<LeadId>, Option<TicketId>)) -> Result<Accepted, StorageError> {
+        let (Some(lead), Some(ticket)) = key else { return Err(self.no_project()) };
+        Ok(Accepted { lead, ticket, is_new: ticket == self.ids.ticket })
+    }
+
+    fn no_project(&self) -> StorageError {
+        StorageError::NoProject { org: self.lead.org, project: self.lead.project }
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Ids {
     lead: LeadId,
@@ -131,13 +143,11 @@ async fn serve(store: Store, mut receiver: mpsc::Receiver<Waiting>) {
 
 async fn one_by_one(store: &Store, waiting: &mut Vec<Waiting>) {
     for single in waiting.drain(..) {
-        let batch = std::slice::from_ref(&single);
-        let accepted = commit(store, batch).await.and_then(|accepted| {
-            accepted
-                .first()
-                .copied()
-                .ok_or(StorageError::NoProject { org: single.lead.org, project: single.lead.project })
-        });
+        let accepted = match commit(store, std::slice::from_ref(&single)).await {
+            Ok(accepted) => accepted.first().copied().ok_or_else(|| single.no_project()),
+            Err(error) if error.is_foreign_key_violation() => Err(single.no_project()),
+            Err(error) => Err(error),
+        };
         let _ = single.answer.send(accepted);
     }
 }
@@ -151,26 +161,22 @@ async fn commit(store: &Store, waiting: &[Waiting]) -> Result<Vec<Accepted>, Sto
     } else {
         insert_sqlite(&mut conn, &batch, now).await?;
     }
-    let answers: Vec<(LeadId, TicketId)> = conn
+    let answers: Vec<(Option<LeadId>, Option<TicketId>)> = conn
         .query(sql!(
             pg "select k.lead_id, k.ticket_id from jsonb_array_elements($1) with ordinality as i(v, n)
-                  join lead_keys k on k.project_id = (i.v ->> 'project')::uuid and k.source = i.v ->> 'source'
-                   and k.external_id = i.v ->> 'external' order by i.n"
+                  left join lead_keys k on k.project_id = (i.v ->> 'project')::uuid and k.source = i.v ->> 'source'
+                   and k.external_id = i.v ->> 'external' and k.org_id = (i.v ->> 'org')::uuid order by i.n"
             lite "select k.lead_id, k.ticket_id from json_each($1) e
-                  join lead_keys k on k.project_id = unhex(e.value ->> 'project') and k.source = e.value ->> 'source'
-                   and k.external_id = e.value ->> 'external' order by e.key"
+                  left join lead_keys k on k.project_id = unhex(e.value ->> 'project') and k.source = e.value ->> 'source'
+                   and k.external_id = e.value ->> 'external' and k.org_id = unhex(e.value ->> 'org') order by e.key"
         ))
         .bind(batch)
         .all()
         .await?;
+    let accepted = waiting.iter().zip(answers).map(|(waiting, answer)| waiting.accepted(answer));
+    let accepted = accepted.collect::<Result<_, _>>()?;
     conn.commit().await?;
-    if answers.len() != waiting.len() {
-        return Err(StorageError::corrupt("lead key", "a key that was just written is not there"));
-    }
-    let accepted = waiting.iter().zip(answers);
-    Ok(accepted
-        .map(|(waiting, (lead, ticket))| Accepted { lead, ticket, is_new: ticket == waiting.ids.ticket })
-        .collect())
+    Ok(accepted)
 }
 
 /// Postgres keeps no NUL in a text; nothing a person types is lost with it.
@@ -198,7 +204,7 @@ fn row(waiting: &Waiting) -> Value {
     }))
 }
 
-/// The ORDER BY is not cosmetic: two batches with the same keys in another order deadlock.
+/// The ORDER BY is not cosmetic: two batches with the same keys in another order deadlock. A JSON null arrives as an SQL one.
 async fn insert_postgres(
     conn: &mut Conn,
     batch: &Value,
@@ -217,7 +223,8 @@ async fn insert_postgres(
          l as (
            insert into leads (id, org_id, project_id, source, status, name, phone_raw, email, message, is_test, answers,
                               raw_payload, created_at, updated_at)
-           select lead, org, project, source, 'new', name, phone, email, message, test, answers, raw, $2, $2 from n),
+           select lead, org, project, source, 'new', name, phone, email, message, test, coalesce(answers, 'null'),
+                  coalesce(raw, 'null'), $2, $2 from n),
          t as (
            insert into tickets (id, org_id, project_id, task, actor, lead_id, state, seq, due_at, created_by, created_at,
                                 updated_at)

@@ -135,6 +135,15 @@ impl TenantTx {
         self.query(LEAD).push(" and id = $?").bind(id).optional().await
     }
 
+    /// The lead whose recording is served there.
+    ///
+    /// # Errors
+    ///
+    /// `Database`.
+    pub async fn lead_by_recording(&mut self, url: &str) -> Result<Option<Lead>, StorageError> {
+        self.query(LEAD).push(" and recording_url = $? limit 1").bind(url).optional().await
+    }
+
     /// A page of leads, the newest first.
     ///
     /// # Errors

@@ -63,8 +63,8 @@ impl SystemTx {
     ///
     /// `Database`.
     pub async fn register_node(&mut self, node: &Node, lives_for: Duration) -> Result<(), StorageError> {
-        let earlier = format!("{}:%", Node::installation(&node.id));
-        self.query(sql!("delete from node where id like $1")).bind(earlier).execute().await?;
+        let earlier = format!("{}:", Node::installation(&node.id));
+        self.query(sql!("delete from node where substr(id, 1, length($1)) = $1")).bind(earlier).execute().await?;
         let register = sql!(
             "insert into node (id, address, expires_at) values ($1, $2,"
             pg "clock_timestamp() + make_interval(secs => $3::bigint / 1000.0) + ($4::timestamptz - $4::timestamptz))"
@@ -130,7 +130,8 @@ impl SystemTx {
         self.query(sql!("delete from node where id = $1")).bind(node).execute().await.map(drop)
     }
 
-    /// Claims a project. The caller must not run two claims of one key at once: the second would fence the first.
+    /// Claims a tenant's own project; any other is refused. The caller must not run two claims of one key at once: the
+    /// second would fence the first.
     ///
     /// # Errors
     ///
@@ -138,14 +139,16 @@ impl SystemTx {
     pub async fn claim(&mut self, org: OrgId, project: ProjectId, node: &str) -> Result<Claim, StorageError> {
         let claim = sql!(
             "insert into placement as p (key, org_id, node_id, fence)
-             select $1, $2, n.id, 1 from node n where n.id = $3 and not n.draining" pg "for key share of n"
+             select $1, $2, n.id, 1 from node n where n.id = $3 and not n.draining
+                and exists (select 1 from projects x where x.id = $4 and x.org_id = $2)" pg "for key share of n"
             "on conflict (key) do update set node_id = excluded.node_id, fence = p.fence + 1
               where p.node_id is null or p.node_id = excluded.node_id or"
             pg "apex_gone(p.node_id)" lite "not exists (select 1 from node d where d.id = p.node_id)"
             "returning fence"
         );
         let key = placement_key(project);
-        let granted: Option<(i64,)> = self.query(claim).bind(&key).bind(org).bind(node).optional().await?;
+        let granted: Option<(i64,)> =
+            self.query(claim).bind(&key).bind(org).bind(node).bind(project).optional().await?;
         if let Some((fence,)) = granted {
             return Ok(Claim::Granted(Lease { org, project, node: node.to_owned(), fence }));
         }

@@ -94,7 +94,7 @@ impl SystemTx {
         self.query(due).bind(now).bind(limit).all().await
     }
 
-    /// Tickets with a callback that nobody has looked at since the given time: their nudge was lost.
+    /// Tickets with a callback that nobody has looked at since the given time, each once: their nudge was lost.
     ///
     /// # Errors
     ///
@@ -107,7 +107,8 @@ impl SystemTx {
         let unread = sql!(
             "select i.ticket_id as id, i.org_id, i.project_id, coalesce(t.actor, 'call') as actor
                from call_inbox i left join tickets t on t.id = i.ticket_id
-              where i.handled_at is null and i.received_at <= $1 order by i.received_at limit $2"
+              where i.handled_at is null and i.received_at <= $1
+              group by i.ticket_id, i.org_id, i.project_id, t.actor order by min(i.received_at) limit $2"
         );
         self.query(unread).bind(before).bind(limit).all().await
     }

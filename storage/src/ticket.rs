@@ -375,7 +375,7 @@ impl FencedTx {
             .collect();
         self.query(sql!(
             "insert into ticket_events (org_id, ticket_id, seq, kind, step, data, at)"
-            pg "select $1, $2, e.seq, e.kind, e.step, e.data, $4
+            pg "select $1, $2, e.seq, e.kind, e.step, coalesce(e.data, 'null'), $4
                   from jsonb_to_recordset($3) as e(seq bigint, kind text, step text, data jsonb)"
             lite "select $1, $2, e.value ->> 'seq', e.value ->> 'kind', e.value ->> 'step', e.value -> 'data', $4
                     from json_each($3) e"

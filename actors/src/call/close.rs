@@ -49,6 +49,17 @@ impl CallWork {
         self.reload_lead().await
     }
 
+    /// Intends the text of a missed call now, while nobody knows whether it is one; the end of the bridge sends no second.
+    pub(super) async fn tell_held(&mut self) -> Result<(), StorageError> {
+        let mut tx = self.desk.begin().await?;
+        if let (Some(lead), Some(bridge)) = (&self.lead, &self.bridge) {
+            self.intend_text(&mut tx, "missed", &bridge.plan.boss, &message::unclear(&self.dna, lead)).await?;
+        }
+        let running = self.desk.running();
+        self.write(tx, vec![JournalEntry::step("held_told", json!({}))], running).await?;
+        self.desk.reload_effects().await
+    }
+
     /// Appends whole units to the ledger, once per key.
     pub(super) async fn charge(
         &self,

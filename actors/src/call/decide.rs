@@ -33,6 +33,8 @@ pub(crate) enum Next {
     HangUp(String),
     /// Ask the provider about a call that fell silent.
     LookAt(EffectId),
+    /// Text the boss about a call that may or may not exist.
+    TellHeld,
     /// Write down how the bridge ended.
     Close(Ending),
     /// Ask the provider for the recording.
@@ -109,11 +111,20 @@ fn during(s: &Situation<'_>, call: &Effect) -> Next {
     match call.state.as_str() {
         "live" => live(s, call),
         "refused" if s.cancelled => Next::Close(Ending::Cancelled),
-        "held" => {
-            let until = call.sent_at.unwrap_or(call.created_at) + HELD_FOR;
-            if s.cancelled || s.now >= until { Next::Close(Ending::BossUnreached) } else { Next::Wait(until) }
-        }
+        "held" => held(s, call),
         _ => Next::Close(Ending::BossUnreached),
+    }
+}
+
+/// Nobody knows whether the phone rang: the boss is told at once, a callback is waited for, and nothing is repeated.
+fn held(s: &Situation<'_>, call: &Effect) -> Next {
+    let until = call.sent_at.unwrap_or(call.created_at) + HELD_FOR;
+    if s.cancelled || s.now >= until {
+        Next::Close(Ending::BossUnreached)
+    } else if s.steps.contains_key("held_told") {
+        Next::Wait(until)
+    } else {
+        Next::TellHeld
     }
 }
 
@@ -305,9 +316,11 @@ mod tests {
     }
 
     #[test]
-    fn a_held_call_waits_for_its_callback_and_then_gives_up() {
+    fn a_held_call_is_told_waits_for_its_callback_and_then_gives_up() {
         let mut scene = Scene::live();
         scene.call = effect("held", scene.now);
+        assert_eq!(scene.next(), Next::TellHeld);
+        scene.steps.insert("held_told".into(), json!({}));
         assert_eq!(scene.next(), Next::Wait(scene.now + HELD_FOR));
         scene.now += HELD_FOR;
         assert_eq!(scene.next(), Next::Close(Ending::BossUnreached));

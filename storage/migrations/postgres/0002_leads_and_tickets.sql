@@ -15,6 +15,7 @@ create table leads (
   foreign key (contact_id, org_id) references contacts (id, org_id));
 create index leads_page on leads (org_id, project_id, created_at desc, id desc);
 create index leads_phone on leads (org_id, project_id, phone_key) where phone_key is not null;
+create index leads_recording on leads (org_id, recording_url) where recording_url is not null;
 create index leads_contact on leads (contact_id);
 -- Outlives its lead: no key to it, no personal data.
 create table lead_keys (

@@ -1,0 +1,86 @@
+//! All routes, and what lies around each of them.
+
+use std::any::Any;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::CorsLayer;
+use utoipa::OpenApi as _;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::error::ApiError;
+use crate::state::AppState;
+use crate::{docs, health, observe, sms, v1, voice, webhooks};
+
+/// How long a request may take until its answer begins. Streams begin at once.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a browser remembers what another origin may do.
+const CORS_MAX_AGE: Duration = Duration::from_mins(10);
+
+/// The API. Every path under `/api/v1` is also served under `/api`.
+pub fn router(state: AppState) -> Router {
+    let (canonical, document) = documented().split_for_parts();
+    let (alias, _) = api().split_for_parts();
+    let routes = canonical.nest("/api", alias).merge(docs::routes(document));
+    routes
+        .fallback(|| async { ApiError::not_found("path") })
+        .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
+        .layer(DefaultBodyLimit::max(state.body_limit()))
+        .layer(from_fn(in_time))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(cors(state.allowed_origins()))
+        .layer(from_fn(observe::observe))
+        .with_state(state)
+}
+
+/// The document of the API.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    documented().into_openapi()
+}
+
+fn documented() -> OpenApiRouter<AppState> {
+    OpenApiRouter::with_openapi(docs::Base::openapi()).merge(health::routes()).nest("/api/v1", api())
+}
+
+fn api() -> OpenApiRouter<AppState> {
+    v1::routes().merge(webhooks::routes()).merge(voice::routes()).merge(sms::routes())
+}
+
+async fn in_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(PATIENCE, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => ApiError::out_of_time().into_response(),
+    }
+}
+
+fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
+    ApiError::panicked().into_response()
+}
+
+fn cors(origins: &[String]) -> CorsLayer {
+    let origins: Vec<HeaderValue> = origins.iter().filter_map(|origin| origin.parse().ok()).collect();
+    if origins.is_empty() {
+        return CorsLayer::new();
+    }
+    let name = HeaderName::from_static;
+    CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::ACCEPT,
+            header::IF_MATCH,
+            name("idempotency-key"),
+            name("last-event-id"),
+            name("x-org-id"),
+            name("traceparent"),
+        ])
+        .expose_headers([header::ETAG, header::RETRY_AFTER, header::LOCATION, observe::REQUEST_ID])
+        .max_age(CORS_MAX_AGE)
+}

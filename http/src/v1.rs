@@ -1,0 +1,32 @@
+//! The API of people and programs, one endpoint per file.
+
+mod auth;
+mod context;
+mod dna;
+mod leads;
+mod projects;
+mod recordings;
+mod run;
+mod tickets;
+mod usage;
+mod users;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::state::AppState;
+
+/// All of them.
+pub(crate) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .merge(auth::routes())
+        .routes(routes!(users::me))
+        .merge(projects::routes())
+        .merge(dna::routes())
+        .routes(routes!(run::run))
+        .merge(context::routes())
+        .merge(tickets::routes())
+        .merge(leads::routes())
+        .routes(routes!(recordings::recording))
+        .routes(routes!(usage::usage))
+}

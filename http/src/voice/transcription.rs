@@ -1,0 +1,26 @@
+//! Twilio's own transcript: noted as having come. What a call means is told by our own listening.
+
+use apex_storage::model::call::Report;
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use super::callback::Callback;
+use super::contract::{Address, Form, Noted};
+use super::line::{Fact, Line, noted};
+use crate::error::ApiError;
+use crate::state::AppState;
+
+const KIND: &str = "transcription";
+
+/// Notes that a transcript came.
+#[utoipa::path(
+    post, path = "/voice/transcription", operation_id = "voice_transcription", tag = "Providers", security(()),
+    params(Address), request_body(content = Form, content_type = "application/x-www-form-urlencoded"), responses(Noted)
+)]
+pub(super) async fn voice_transcription(
+    State(state): State<AppState>,
+    callback: Callback,
+) -> Result<StatusCode, ApiError> {
+    let fact = callback.param("CallSid").map(|sid| Fact { kind: KIND, sid, report: Report::Other });
+    noted(&state, KIND, Line::of(&state).note(&callback, fact)).await
+}

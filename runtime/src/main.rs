@@ -1,0 +1,7 @@
+//! The `apex` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    apex_runtime::cli::main()
+}
