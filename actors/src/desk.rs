@@ -76,7 +76,7 @@ impl Memory {
 impl Desk {
     /// Reads everything. `None`: there is no such ticket.
     pub async fn load(seat: Seat) -> Result<Option<Self>, StorageError> {
-        let Seat { world, lease, node, ticket } = seat;
+        let Seat { world, lease, node, ticket, panicked } = seat;
         let mut tx = world.store.fenced(&lease).await?;
         let (Some(row), Some(project)) = (tx.ticket(ticket).await?, tx.project(lease.project).await?) else {
             tx.mark_handled(ticket, world.store.now()).await?;
@@ -86,8 +86,7 @@ impl Desk {
         let effects = tx.effects_of_ticket(ticket).await?;
         let reports = tx.reports(ticket).await?;
         let journal = tx.ticket_events(ticket, 0, JOURNAL_LIMIT).await?;
-        let crashes =
-            if row.in_hand.as_deref() == Some(&node.id) { tx.count_crash(ticket).await? } else { row.crashes };
+        let crashes = if panicked { tx.count_crash(ticket).await? } else { row.crashes };
         tx.commit().await?;
         let of_kind = |kind: &'static str| {
             journal

@@ -14,6 +14,8 @@ pub(crate) struct Seat {
     pub lease: Lease,
     pub node: Node,
     pub ticket: TicketId,
+    /// Whether the worker before this one panicked with the ticket in hand.
+    pub panicked: bool,
 }
 
 /// What is left to do after an advance.

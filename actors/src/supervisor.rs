@@ -106,7 +106,11 @@ enum Place {
         waiting: Option<NudgePermit>,
     },
     /// The worker failed so often in a row and comes back after a while.
-    Resting { failures: u32 },
+    Resting {
+        failures: u32,
+        /// Whether the ticket itself is to blame: a panic, and no row that could not be read.
+        panicked: bool,
+    },
 }
 
 pub(crate) struct TicketSupervisor;
@@ -211,8 +215,13 @@ impl SupervisorState {
         permit: NudgePermit,
     ) {
         let (child, pulse) = (&self.args.child, Arc::new(pulse));
-        let seat =
-            Seat { world: Arc::clone(&child.world), lease: child.lease.clone(), node: child.node.clone(), ticket };
+        let seat = Seat {
+            world: Arc::clone(&child.world),
+            lease: child.lease.clone(),
+            node: child.node.clone(),
+            ticket,
+            panicked: pulse.panicked,
+        };
         let args = TicketArgs { seat, pulse: Arc::clone(&pulse), tree: Arc::clone(&child.tree) };
         match (self.args.post.hire)(args, myself.get_cell()).await {
             Ok(actor) => {
@@ -259,14 +268,14 @@ impl SupervisorState {
         let rule = &self.args.child.world.rules.restart;
         let wait = rule.wait(failures as usize, clock::jitter());
         tracing::warn!(ticket.id = %ticket, %error, failures, wait_ms = wait.as_millis(), "a ticket's worker failed");
-        self.places.insert(ticket, Place::Resting { failures });
+        self.places.insert(ticket, Place::Resting { failures, panicked: cause == Cause::Panic });
         myself.send_after(wait, move || SupervisorMessage::Again(ticket));
         Ok(())
     }
 
     async fn again(&mut self, myself: &ActorRef<SupervisorMessage>, ticket: TicketId) {
-        let Some(Place::Resting { failures }) = self.places.get(&ticket) else { return };
-        let pulse = Pulse::after(*failures);
+        let Some(Place::Resting { failures, panicked }) = self.places.get(&ticket) else { return };
+        let pulse = Pulse::after(*failures, *panicked);
         match self.own_permit() {
             Some(permit) => self.start(myself, ticket, pulse, permit).await,
             None => drop(self.places.remove(&ticket)),

@@ -23,13 +23,15 @@ pub(crate) struct Pulse {
     queued: AtomicBool,
     /// Failures since the last advance that went well.
     failures: AtomicU32,
+    /// Whether the worker before this one panicked.
+    pub panicked: bool,
     /// Looks queued and in hand.
     pub depth: Arc<AtomicUsize>,
 }
 
 impl Pulse {
-    pub fn after(failures: u32) -> Self {
-        Self { failures: AtomicU32::new(failures), ..Self::default() }
+    pub fn after(failures: u32, panicked: bool) -> Self {
+        Self { failures: AtomicU32::new(failures), panicked, ..Self::default() }
     }
 
     /// Whether a look has to be sent; if so, it counts as queued.

@@ -8,7 +8,7 @@ use crate::health;
 use crate::state::AppState;
 
 /// What Prometheus reads.
-const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+pub(crate) const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// `/live`, `/ready` and `/metrics`; `render` writes the metrics in Prometheus' text format.
 pub fn admin_router(state: AppState, render: impl Fn() -> String + Clone + Send + Sync + 'static) -> Router {

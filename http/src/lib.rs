@@ -15,6 +15,8 @@ pub mod metrics;
 mod observe;
 mod page;
 pub mod problem;
+#[cfg(test)]
+mod promises;
 mod router;
 mod sms;
 mod state;

@@ -91,8 +91,6 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo { keep } => commands::demo::run(keep),
         Command::Serve => commands::serve::run(apex_config::load_process(file.as_deref())?),
         Command::Doctor => commands::doctor::run(apex_config::load_process(file.as_deref())?),
-        Command::Migrate { print_roles: false } => {
-            commands::migrate::run(apex_config::load_process(file.as_deref())?)
-        }
+        Command::Migrate { print_roles: false } => commands::migrate::run(apex_config::load_process(file.as_deref())?),
     }
 }

@@ -78,6 +78,8 @@ fn kept(folder: &Path, name: &str, make: impl FnOnce() -> String) -> anyhow::Res
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret;
+
     use super::DataDir;
 
     #[test]
@@ -90,7 +92,6 @@ mod tests {
         drop(first);
         let second = DataDir::lock(folder.path()).unwrap();
         assert!(second.node("b".into()).outlived(&earlier.id));
-        use secrecy::ExposeSecret;
         assert_eq!(second.secret(None, "jwt-secret").unwrap().expose_secret(), secret.expose_secret());
     }
 }

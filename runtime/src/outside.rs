@@ -63,7 +63,9 @@ pub(crate) async fn open(config: &Config, pace: Pace) -> anyhow::Result<Outside>
         return Ok(Outside { ports: ports(&telephone, base, model(&config.llm)?)?, telephone, sandbox: None });
     }
     if config.environment.is_production() {
-        bail!("production needs a telephone account: set TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and TWILIO_PHONE_NUMBER");
+        bail!(
+            "production needs a telephone account: set TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and TWILIO_PHONE_NUMBER"
+        );
     }
     let sandbox = Sandbox::start(sandbox_options(([127, 0, 0, 1], 0).into(), pace)).await?;
     let options = Options::default();

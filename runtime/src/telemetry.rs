@@ -12,8 +12,9 @@ const SECONDS: &[f64] = &[
 
 /// Starts logging to stderr.
 pub(crate) fn logs(settings: &Telemetry) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&settings.filter)
-        .with_context(|| format!("RUST_LOG: {:?} is not a log filter, as in info or apex_actors=debug", settings.filter))?;
+    let filter = EnvFilter::try_new(&settings.filter).with_context(|| {
+        format!("RUST_LOG: {:?} is not a log filter, as in info or apex_actors=debug", settings.filter)
+    })?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = if settings.json { builder.json().try_init() } else { builder.try_init() };
     started.map_err(|error| anyhow::anyhow!("logging could not be started: {error}"))

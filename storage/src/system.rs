@@ -77,8 +77,8 @@ impl SystemTx {
         self.query(due).bind(now).bind(node).bind(limit).all().await
     }
 
-    /// Due tickets whose project nobody living owns. A query of its own: one limit for both would hide orphans behind a
-    /// living owner's backlog.
+    /// Tickets whose project nobody living owns, when they are due or were in hand when their owner died. A query of its
+    /// own: one limit for both would hide orphans behind a living owner's backlog.
     ///
     /// # Errors
     ///
@@ -88,7 +88,7 @@ impl SystemTx {
             "select t.id, t.org_id, t.project_id, t.actor from tickets t left join placement p on p.key = 'project:' ||"
             pg "t.project_id" lite "lower(substr(hex(t.project_id), 1, 8) || '-' || substr(hex(t.project_id), 9, 4) || '-' ||
                 substr(hex(t.project_id), 13, 4) || '-' || substr(hex(t.project_id), 17, 4) || '-' || substr(hex(t.project_id), 21))"
-            "left join node n on n.id = p.node_id where t.due_at <= $1 and n.id is null order by t.due_at, t.id limit $2"
+            "left join node n on n.id = p.node_id where (t.due_at <= $1 or t.in_hand is not null) and n.id is null order by t.due_at, t.id limit $2"
         );
         let now = self.now;
         self.query(due).bind(now).bind(limit).all().await

@@ -121,10 +121,12 @@ fn held(s: &Situation<'_>, call: &Effect) -> Next {
     let until = call.sent_at.unwrap_or(call.created_at) + HELD_FOR;
     if s.cancelled || s.now >= until {
         Next::Close(Ending::BossUnreached)
-    } else if s.steps.contains_key("held_told") {
-        Next::Wait(until)
-    } else {
+    } else if !s.steps.contains_key("held_told") {
         Next::TellHeld
+    } else if let Delivery::Wait(at) = s.delivery {
+        Next::Wait(at.min(until)) // the text is on its way
+    } else {
+        Next::Wait(until)
     }
 }
 

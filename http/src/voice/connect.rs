@@ -37,7 +37,11 @@ async fn connect(line: Line<'_>, callback: &Callback) -> Result<(TwiMl, Option<N
     };
     let said_yes = callback.param("Digits").map(str::trim) == Some(YES);
     let accepted = said_yes && takes(&mut tx, &about, bridge.as_ref(), sid).await?;
-    let news = line.keep(tx, &about, callback, Fact { kind: KIND, sid, report: Report::Press { accepted } }).await?;
+    let report = match callback.param("Digits") {
+        Some(_) => Report::Press { accepted },
+        None => Report::Whisper, // silence declines nothing: it proves that somebody, or a machine, picked up
+    };
+    let news = line.keep(tx, &about, callback, Fact { kind: KIND, sid, report }).await?;
     let script = match &bridge {
         Some(Bridge { plan, .. }) if accepted && news.is_some() => customer(line, &about, plan),
         Some(Bridge { plan, .. }) if !said_yes => Phrase::Goodbye.and_hang_up(&plan.language),
@@ -120,7 +124,9 @@ mod tests {
         for body in ["CallSid=CA1&Digits=2", "CallSid=CA1&Digits=", "CallSid=CA1", "CallSid=CA1&Digits=11"] {
             assert_eq!(press(&office, body).await, Phrase::Goodbye.and_hang_up("en-NZ"), "{body}");
         }
-        assert!(office.reports().await.iter().all(|row| row.2 == Report::Press { accepted: false }));
+        let kept: Vec<Report> = office.reports().await.into_iter().map(|row| row.2).collect();
+        let declined = Report::Press { accepted: false };
+        assert_eq!(kept, [declined.clone(), Report::Whisper, Report::Whisper, declined], "silence declines nothing");
         assert!(press(&office, "CallSid=CA1&Digits=1").await.0.contains("<Dial"), "a declined bridge is still open");
     }
 

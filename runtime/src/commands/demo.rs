@@ -15,7 +15,7 @@ use crate::{app, lifecycle, telemetry};
 use guest::Guest;
 
 /// Longer than any demo takes; a demo that hangs is a failure.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const EMAIL: &str = "owner@kereru.example";
 const PASSWORD: &str = "kereru-plumbing-2026";
 const PROJECT: &str = "kereru-plumbing";

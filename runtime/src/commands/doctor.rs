@@ -25,8 +25,8 @@ impl Finding {
         Self { what, problem: None, note: note.into() }
     }
 
-    fn bad(what: &'static str, problem: impl ToString, fix: impl Into<String>) -> Self {
-        Self { what, problem: Some(problem.to_string()), note: fix.into() }
+    fn bad(what: &'static str, problem: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { what, problem: Some(problem.into()), note: fix.into() }
     }
 }
 
@@ -54,7 +54,9 @@ pub(crate) fn run(config: Config) -> anyhow::Result<ExitCode> {
 async fn database(config: &Config) -> Finding {
     let data_dir = match DataDir::lock(&config.data_dir) {
         Ok(data_dir) => data_dir,
-        Err(error) => return Finding::bad("data folder", format!("{error:#}"), "a running server holds it: that is fine"),
+        Err(error) => {
+            return Finding::bad("data folder", format!("{error:#}"), "a running server holds it: that is fine");
+        }
     };
     let kind = if config.database.url.is_postgres() { "Postgres" } else { "SQLite" };
     match app::open_store(config, &data_dir).await {
@@ -63,7 +65,7 @@ async fn database(config: &Config) -> Finding {
             store.close().await;
             match answered {
                 Ok(()) => Finding::good("database", format!("{kind}, up to date, row security checked at start")),
-                Err(error) => Finding::bad("database", error, "check DATABASE_URL"),
+                Err(error) => Finding::bad("database", error.to_string(), "check DATABASE_URL"),
             }
         }
         Err(error) => Finding::bad("database", format!("{error:#}"), "check DATABASE_URL and the login's rights"),
@@ -82,7 +84,9 @@ async fn redis(config: &Config) -> Finding {
     });
     match up.await {
         Ok(()) => Finding::good("redis", "answers"),
-        Err(_) => Finding::bad("redis", "no answer", "check REDIS_URL; without Redis nothing is lost, reads are slower"),
+        Err(_) => {
+            Finding::bad("redis", "no answer", "check REDIS_URL; without Redis nothing is lost, reads are slower")
+        }
     }
 }
 
@@ -93,7 +97,11 @@ async fn providers(config: &Config) -> Vec<Finding> {
     };
     let telephone = match outside.ports.telephony.check().await {
         Ok(()) => Finding::good("telephone", banner::mode(outside.sandbox.is_some())),
-        Err(error) => Finding::bad("telephone", error, "check TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and TWILIO_API_URL"),
+        Err(error) => Finding::bad(
+            "telephone",
+            error.to_string(),
+            "check TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and TWILIO_API_URL",
+        ),
     };
     let model = if outside.ports.llm.is_configured() {
         Finding::good("model", format!("{} is configured", config.llm.model))

@@ -32,6 +32,7 @@ create table tickets (
   check ((due_at is null) = (state in ('completed', 'failed', 'cancelled', 'dead'))),
   unique (id, org_id), foreign key (project_id, org_id) references projects (id, org_id));
 create index tickets_due on tickets (due_at, id) where due_at is not null;
+create index tickets_in_hand on tickets (id) where in_hand is not null;
 create index tickets_page on tickets (org_id, project_id, created_at desc, id desc);
 create index tickets_lead on tickets (lead_id);
 create table ticket_events (
@@ -66,6 +67,6 @@ grant select on lead_keys to app_ingest;
 -- Journals are appended.
 revoke update, delete on ticket_events, lead_keys from app_rt;
 revoke delete on events from app_rt;
-grant select (id, org_id, project_id, task, actor, state, due_at) on tickets to app_worker;
+grant select (id, org_id, project_id, task, actor, state, due_at, in_hand) on tickets to app_worker;
 grant select, update (position) on events to app_worker;
 create policy worker_number on events for update to app_worker using (true) with check (true);

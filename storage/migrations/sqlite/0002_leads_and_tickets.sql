@@ -31,6 +31,7 @@ create table tickets (
   check ((due_at is null) = (state in ('completed', 'failed', 'cancelled', 'dead'))),
   unique (id, org_id), foreign key (project_id, org_id) references projects (id, org_id)) strict;
 create index tickets_due on tickets (due_at, id) where due_at is not null;
+create index tickets_in_hand on tickets (id) where in_hand is not null;
 create index tickets_page on tickets (org_id, project_id, created_at desc, id desc);
 create index tickets_lead on tickets (lead_id);
 create table ticket_events (

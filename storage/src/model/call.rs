@@ -85,7 +85,7 @@ pub enum Choice {
     /// No key.
     #[default]
     None,
-    /// Another key, or silence.
+    /// Another key.
     Declined,
     /// Pressed 1.
     Accepted,
@@ -124,7 +124,7 @@ pub enum Report {
     },
     /// The boss picked up and is being told who waits.
     Whisper,
-    /// The boss pressed a key, or let the time pass.
+    /// The boss pressed a key.
     Press {
         /// Whether it was the key that connects, and this call had the bridge.
         accepted: bool,

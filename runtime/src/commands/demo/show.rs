@@ -7,11 +7,15 @@ use serde_json::Value;
 use super::guest::StreamEvent;
 
 pub(super) fn opening() {
-    println!("Apex demo: the sandbox plays the telephone company, the people and the language model. Nobody is rung.\n");
+    println!(
+        "Apex demo: the sandbox plays the telephone company, the people and the language model. Nobody is rung.\n"
+    );
 }
 
 pub(super) fn form(phone: &str) {
-    println!("        A customer fills the form of Kereru Plumbing: Mere Kūpapa, {phone}, \"A pipe burst in the bathroom\"");
+    println!(
+        "        A customer fills the form of Kereru Plumbing: Mere Kūpapa, {phone}, \"A pipe burst in the bathroom\""
+    );
 }
 
 pub(super) fn accepted(after: Duration, context: &str) {
