@@ -29,6 +29,9 @@ pub(crate) async fn postgres(pool: &PgPool) -> Result<(), StorageError> {
         "select c.relname::text as name, c.relrowsecurity and c.relforcerowsecurity as forced,
                 exists (select from pg_policies p where p.schemaname = 'apex' and p.tablename = c.relname
                         and p.policyname = 'tenant' and p.qual like '%app.org_id%' and p.with_check like '%app.org_id%')
+                  and not exists (select from pg_policies p where p.schemaname = 'apex' and p.tablename = c.relname
+                        and p.policyname <> 'tenant' and p.permissive = 'PERMISSIVE'
+                        and p.roles && array['app_rt', 'public']::name[])
                   as tenant_policy,
                 has_table_privilege('app_rt', c.oid, 'select') as foreign_grants
            from pg_class c where c.relkind in ('r', 'p') and c.relnamespace = 'apex'::regnamespace",
