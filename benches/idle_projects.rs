@@ -11,15 +11,19 @@ async fn main() -> anyhow::Result<()> {
     let sandbox = Sandbox::start(Options::default()).await?;
     let apex = Apex::builder().sqlite().sandbox(&sandbox).env("RUST_LOG", "warn").start().await;
     let client = apex.owner("bench@example.com").await;
+    let mut projects = Vec::with_capacity(PROJECTS);
     for n in 0..PROJECTS {
-        client.create_project(&format!("idle-{n}"), "+64275559002").await;
+        projects.push(client.create_project(&format!("idle-{n}"), "+64275559002").await);
     }
     let before = resident_kib(apex.pid())?;
-    for n in 0..PROJECTS {
-        client.run(&format!("idle-{n}"), "log_usage", &json!({ "resource": "gemini_token", "quantity": 1 })).await;
+    for project in &projects {
+        client.run(project, "log_usage", &json!({ "resource": "gemini_token", "quantity": 1 })).await;
     }
     let after = resident_kib(apex.pid())?;
-    println!("idle_projects    {} bytes each ({before} -> {after} KiB for {PROJECTS})", (after - before) * 1024 / PROJECTS as u64);
+    println!(
+        "idle_projects    {} bytes each ({before} -> {after} KiB for {PROJECTS})",
+        (after - before) * 1024 / PROJECTS as u64
+    );
     Ok(())
 }
 

@@ -17,7 +17,7 @@ async fn main() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let sqlite = Backend::Sqlite(folder.path().join("apex.db"));
     println!("intake/sqlite    {} leads/s", measure(sqlite).await?);
-    let url = Postgres::shared().await.database().await;
+    let url = Postgres::shared().database();
     let postgres = Backend::Postgres { url: url.into(), max_connections: 16 };
     println!("intake/postgres  {} leads/s", measure(postgres).await?);
     Ok(())

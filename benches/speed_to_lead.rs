@@ -49,7 +49,8 @@ async fn measure(postgres: bool) -> anyhow::Result<()> {
         answers.push(took);
         accepted.insert(ticket, at);
     }
-    let all = async || sandbox.read(|ledger| ledger.calls.iter().filter(|call| call.parent_sid.is_none()).count() >= LEADS);
+    let all =
+        async || sandbox.read(|ledger| ledger.calls.iter().filter(|call| call.parent_sid.is_none()).count() >= LEADS);
     wait::until(all, "every lead's call").await;
     let mut dials: Vec<Duration> = sandbox.read(|ledger| {
         let boss = ledger.calls.iter().filter(|call| call.parent_sid.is_none());

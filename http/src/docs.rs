@@ -19,7 +19,8 @@ use crate::state::AppState;
     info(
         title = "Apex",
         description = "From a lead form to a connected call to a CRM entry. Each path under /api/v1 is also served under /api.\n\n\
-                       Failures are `application/problem+json`: switch on `code`, never on texts.",
+                       Failures are `application/problem+json`: switch on `code`, never on texts.\n\n\
+                       Send `x-org-id` to act in another organisation of yours than the one you signed in to.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     components(schemas(Problem)),

@@ -193,7 +193,7 @@ mod tests {
             (r#"{"name": "a", "inner": {"count": 300}}"#, "inner.count"),
             (r#"{"name": "a", "inner": {}}"#, "inner.count"),
             (r#"{"name": "a", "inner": {"count": 1, "more": 2}}"#, "inner.more"),
-            ("[]", "name"),
+            ("[]", "body"),
             ("7", "body"),
         ] {
             let (status, code, error) = refused(body);

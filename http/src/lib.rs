@@ -1,6 +1,6 @@
 //! The wire of Apex: what comes in over HTTP is verified and normalised here, what goes out gets its shape here.
 //!
-//! [`router`] is the API and [`admin_router`] the operator's port, both over an [`AppState`]; [`openapi`] is the reviewed
+//! [`router()`] is the API and [`admin_router`] the operator's port, both over an [`AppState`]; [`openapi`] is the reviewed
 //! document of the API. Which failure gets which status is decided in [`error`] alone.
 
 mod access;

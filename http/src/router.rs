@@ -52,7 +52,11 @@ fn api() -> OpenApiRouter<AppState> {
 }
 
 async fn in_time(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(PATIENCE, next.run(request)).await {
+    within(PATIENCE, next.run(request)).await
+}
+
+async fn within(patience: Duration, answer: impl Future<Output = Response>) -> Response {
+    match tokio::time::timeout(patience, answer).await {
         Ok(response) => response,
         Err(_) => ApiError::out_of_time().into_response(),
     }
@@ -83,4 +87,35 @@ fn cors(origins: &[String]) -> CorsLayer {
         ])
         .expose_headers([header::ETAG, header::RETRY_AFTER, header::LOCATION, observe::REQUEST_ID])
         .max_age(CORS_MAX_AGE)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::routing::get;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_answered_as_a_problem() {
+        let planted = get(|| async {
+            assert!(PATIENCE.is_zero(), "planted");
+        });
+        let app = Router::<()>::new().route("/", planted).layer(CatchPanicLayer::custom(panicked));
+        let response = app.oneshot(Request::new(Body::empty())).await.unwrap();
+        assert_eq!(response.status(), 500);
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+    }
+
+    #[tokio::test]
+    async fn what_takes_too_long_is_answered_as_unknown() {
+        let response = within(Duration::from_millis(5), std::future::pending()).await;
+        assert_eq!(response.status(), 504);
+    }
+
+    #[test]
+    fn without_origins_no_page_may_call() {
+        assert_eq!(format!("{:?}", cors(&[])), format!("{:?}", CorsLayer::new()));
+    }
 }

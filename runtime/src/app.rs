@@ -46,6 +46,8 @@ pub struct Running {
     closing: watch::Sender<bool>,
     tasks: TaskTracker,
     stop: CancellationToken,
+    /// Ends the operator's port: it answers as long as there is something to tell.
+    operator: CancellationToken,
     sandbox: Option<Sandbox>,
     _data_dir: DataDir,
 }
@@ -64,6 +66,7 @@ pub async fn start(config: Config, pace: Pace) -> anyhow::Result<Running> {
     let public_url = config.server.public_url.as_ref().map_or_else(|| api_url.clone(), ToString::to_string);
     let prometheus = telemetry::metrics()?;
     apex_actors::metrics::describe();
+    apex_http::metrics::describe();
     let warm = tokio::task::spawn_blocking(phone::warm_up);
     let store = open_store(&config, &data_dir).await?;
     let outside = outside::open(&config, pace).await?;
@@ -81,7 +84,8 @@ pub async fn start(config: Config, pace: Pace) -> anyhow::Result<Running> {
     warm.await?;
     directory.start_sweeping();
     serve(&tasks, &stop, api, apex_http::router(state.clone()));
-    serve(&tasks, &stop, admin, apex_http::admin_router(state, move || prometheus.render()));
+    let operator = CancellationToken::new();
+    serve(&tasks, &operator, admin, apex_http::admin_router(state, move || prometheus.render()));
     Ok(Running {
         api: api_url,
         admin: admin_url,
@@ -92,6 +96,7 @@ pub async fn start(config: Config, pace: Pace) -> anyhow::Result<Running> {
         closing,
         tasks,
         stop,
+        operator,
         sandbox: outside.sandbox,
         _data_dir: data_dir,
     })
@@ -140,6 +145,7 @@ impl Running {
         for project in self.directory.shutdown().await {
             tracing::warn!(project.id = %project, "still busy at the stop; its rows are what remains");
         }
+        self.operator.cancel();
         if tokio::time::timeout(HTTP_PATIENCE, self.tasks.wait()).await.is_err() {
             tracing::warn!("some requests were still open at the stop");
         }

@@ -10,6 +10,9 @@ use crate::context::timestamp;
 use crate::message;
 use crate::metrics;
 
+/// The intent of the one text about a lead that was not spoken to.
+const MISSED: &str = "missed";
+
 impl CallWork {
     /// Closes the bridge, writes the lead, charges the minutes and, when they did not speak, intends the text: one commit.
     pub(super) async fn close(&mut self, ending: Ending) -> Result<(), StorageError> {
@@ -27,7 +30,7 @@ impl CallWork {
             tx.record_call(lead.id, status, sid.as_deref(), seconds).await?;
             if !spoke && ending != Ending::Cancelled {
                 let text = message::missed(&self.dna, lead);
-                self.intend_text(&mut tx, "missed", &bridge.plan.boss, &text).await?;
+                self.intend_text(&mut tx, MISSED, &bridge.plan.boss, &text).await?;
             }
             let kind = if spoke { "call.completed" } else { "call.missed" };
             let event = self.event(kind, lead, json!({ "outcome": outcome, "bridge_id": bridge.id }));
@@ -53,7 +56,7 @@ impl CallWork {
     pub(super) async fn tell_held(&mut self) -> Result<(), StorageError> {
         let mut tx = self.desk.begin().await?;
         if let (Some(lead), Some(bridge)) = (&self.lead, &self.bridge) {
-            self.intend_text(&mut tx, "missed", &bridge.plan.boss, &message::unclear(&self.dna, lead)).await?;
+            self.intend_text(&mut tx, MISSED, &bridge.plan.boss, &message::unclear(&self.dna, lead)).await?;
         }
         let running = self.desk.running();
         self.write(tx, vec![JournalEntry::step("held_told", json!({}))], running).await?;

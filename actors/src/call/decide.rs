@@ -78,8 +78,15 @@ pub(crate) struct Situation<'a> {
     pub longest_call: Duration,
 }
 
-/// Decides.
+/// Decides. A wait ends no later than the wait of whatever is on its way.
 pub(crate) fn next(s: &Situation<'_>) -> Next {
+    match (decide(s), &s.delivery) {
+        (Next::Wait(until), Delivery::Wait(sooner)) => Next::Wait(until.min(*sooner)),
+        (next, _) => next,
+    }
+}
+
+fn decide(s: &Situation<'_>) -> Next {
     if !s.steps.contains_key("begin") {
         return Next::Begin;
     }

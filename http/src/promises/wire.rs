@@ -118,6 +118,17 @@ fn every_operation_is_named_once_tagged_secured_and_can_fail() {
 }
 
 #[test]
+fn every_reference_of_the_document_leads_somewhere() {
+    let document = serde_json::to_value(openapi()).unwrap();
+    let text = document.to_string();
+    let references: Vec<_> = text.split("\"$ref\":\"#").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert!(references.len() > 100, "{}", references.len());
+    for reference in references {
+        assert!(document.pointer(reference).is_some(), "{reference}");
+    }
+}
+
+#[test]
 fn the_document_is_the_reviewed_one() {
     insta::assert_json_snapshot!("openapi", openapi());
 }

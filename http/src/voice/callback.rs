@@ -33,8 +33,8 @@ impl Callback {
         Self {
             about: Query::<CallbackRef>::try_from_uri(uri).ok().map(|Query(about)| about),
             digest: Sha256::digest(body).into(),
-            query: pairs(uri.query().unwrap_or_default().as_bytes()),
-            params: pairs(body),
+            query: without_nul(pairs(uri.query().unwrap_or_default().as_bytes())),
+            params: without_nul(pairs(body)),
         }
     }
 
@@ -66,6 +66,11 @@ fn first<'a>(pairs: &'a Pairs, name: &str) -> Option<&'a str> {
 
 fn pairs(encoded: &[u8]) -> Pairs {
     form_urlencoded::parse(encoded).into_owned().collect()
+}
+
+/// No text of the database holds a NUL. The signature is checked with it.
+fn without_nul(pairs: Pairs) -> Pairs {
+    pairs.into_iter().map(|(name, value)| (name, value.replace('\0', ""))).collect()
 }
 
 impl FromRequest<AppState> for Callback {

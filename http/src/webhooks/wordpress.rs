@@ -203,7 +203,8 @@ mod tests {
         assert_eq!(fields.email.as_deref(), Some("m@example.org"));
         assert_eq!(fields.external_id.as_deref(), Some("gravity:kereru.example:3:12"));
         assert_eq!(fields.form.as_deref(), Some("3"));
-        let expected = json!({"4": "Please ring 021 555 9002 first", "5": ["Bath", "Kitchen"], "6": "2026-12-01"});
+        assert_eq!(fields.message.as_deref(), Some("Please ring 021 555 9002 first"));
+        let expected = json!({"5": ["Bath", "Kitchen"], "6": "2026-12-01"});
         assert_eq!(answers(&fields), expected);
         let form = "id=12&form_id=3&date_created=2026-11-19+12%3A00%3A00&1.3=Mere&1.6=K&2=027+555+9001";
         let same = read(FORM, form.as_bytes());

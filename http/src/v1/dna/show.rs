@@ -21,6 +21,7 @@ use crate::state::AppState;
 #[into_params(parameter_in = Query)]
 pub(crate) struct ShowDna {
     /// `merged` when left out.
+    #[param(inline)]
     layer: Option<Layer>,
 }
 

@@ -55,6 +55,7 @@ pub(super) fn read(root: &Map<String, Value>) -> Shape {
         }
     }
     merge_choices(&mut fields);
+    mark_message(&mut fields);
     Shape { form, external_id: id, fields }
 }
 
@@ -102,6 +103,20 @@ fn merge_choices(fields: &mut Vec<Field>) {
     *fields = merged;
 }
 
+/// Numbers say nothing: the one field with a sentence in it is what the person wants. Two of them are answers.
+fn mark_message(fields: &mut [Field]) {
+    let is_sentence = |field: &Field| {
+        let text = field.value.as_str().unwrap_or_default();
+        field.kind.is_none()
+            && field.id.parse::<u32>().is_ok()
+            && text.split_whitespace().filter(|word| word.chars().all(char::is_alphabetic)).count() > 2
+    };
+    let mut sentences = fields.iter_mut().filter(|field| is_sentence(field));
+    if let (Some(only), None) = (sentences.next(), sentences.next()) {
+        only.kind = Some(Kind::Message);
+    }
+}
+
 fn add_value(values: &mut Value, value: Value) {
     match values {
         Value::Array(values) => values.push(value),
@@ -131,6 +146,24 @@ mod tests {
         let merged = read(&address).fields;
         assert_eq!(merged.len(), 1);
         assert_eq!((merged[0].label.as_str(), &merged[0].value), ("4", &json!(["1 Bank St", "Whangārei", "NZ"])));
+    }
+
+    #[test]
+    fn the_only_sentence_is_the_message() {
+        let kinds = |inputs: &Value| {
+            let fields = read(&entry(inputs)).fields;
+            fields
+                .into_iter()
+                .filter(|field| field.kind == Some(Kind::Message))
+                .map(|field| field.id)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            kinds(&json!({"2": "027 555 9001", "3": "m@kereru.example", "4": "A burst pipe, please call"})),
+            ["4"]
+        );
+        assert!(kinds(&json!({"4": "A burst pipe", "5": "In the kitchen"})).is_empty(), "which of them cannot be told");
+        assert!(kinds(&json!({"4": "Mere Kūpapa", "5": "027 555 9001"})).is_empty(), "a name is no sentence");
     }
 
     #[test]
