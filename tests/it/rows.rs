@@ -1,0 +1,22 @@
+//! A look at rows that no endpoint shows, past row-level security.
+
+use std::str::FromStr;
+
+use apex_tests::{Apex, Postgres};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+
+/// The only number that a query answers; both databases must understand the text.
+pub(crate) async fn number(apex: &Apex, sql: &str) -> i64 {
+    if let Some(url) = apex.database_url() {
+        let server = Postgres::shared();
+        let answer = server.query(&server.superuser(url), &format!("set search_path to apex; {sql}"));
+        return answer.parse().unwrap_or_else(|error| panic!("{sql}: {answer:?} {error}"));
+    }
+    let file = apex.data_dir().join("apex.db");
+    let options = SqliteConnectOptions::from_str("sqlite:").unwrap().filename(file).read_only(true);
+    let mut connection = options.connect().await.unwrap();
+    let (found,): (i64,) = sqlx::query_as(AssertSqlSafe(sql.to_owned())).fetch_one(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    found
+}
