@@ -93,12 +93,12 @@ pub fn arm(text: &str) -> Result<(), String> {
 /// When the point is armed to.
 pub async fn pass(point: Fault) {
     let Some(armed) = ARMED.get() else { return };
-    let action = strike(armed, point);
+    let Some(action) = strike(armed, point) else { return };
+    tracing::warn!(fault.point = %point, fault.action = ?action, "a planted fault strikes");
     match action {
-        None => {}
-        Some(Action::Panic) => panic!("planted at {point}"),
-        Some(Action::Exit) => std::process::exit(EXIT),
-        Some(Action::Stall) => tokio::time::sleep(STALL).await,
+        Action::Panic => panic!("planted at {point}"),
+        Action::Exit => std::process::exit(EXIT),
+        Action::Stall => tokio::time::sleep(STALL).await,
     }
 }
 

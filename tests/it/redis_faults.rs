@@ -5,6 +5,7 @@ use apex_tests::sse::Event;
 use apex_tests::{Apex, GoogleLead, Redis, leftovers, wait};
 use serde_json::Value;
 
+use crate::health::admin;
 use crate::scene::{BOSS, CUSTOMER, Scene};
 
 impl Scene {
@@ -26,7 +27,7 @@ impl Scene {
         let told = async || {
             let (_, ready) = self.client.get("/health/ready").await;
             assert_eq!(ready["status"], "ready", "without a mirror everything works");
-            let metrics = reqwest::get(format!("{}/metrics", self.apex.admin())).await.unwrap().text().await.unwrap();
+            let (_, metrics) = admin(&self.apex, "/metrics").await;
             ready["mirror"] == up && metrics.lines().any(|line| line == gauge)
         };
         wait::until(told, &gauge).await;

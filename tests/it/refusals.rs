@@ -1,5 +1,7 @@
 //! What is not as it must be is refused in one form, and nothing that is sent brings the program down.
 
+use std::fmt::Write;
+
 use apex_tests::{Apex, Client};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -139,7 +141,7 @@ async fn a_yaml_bomb_is_refused_and_the_program_lives() {
     let mut bomb = String::from("a: &a [x, x, x, x, x, x, x, x, x]\n");
     for (name, before) in ('b'..='j').zip('a'..='i') {
         let nine = [format!("*{before}").as_str(); 9].join(", ");
-        bomb.push_str(&format!("{name}: &{name} [{nine}]\n"));
+        writeln!(bomb, "{name}: &{name} [{nine}]").unwrap();
     }
     let (status, body) = owner.put_body("/api/v1/projects/kereru/dna", "application/yaml", &bomb).await;
     assert!(status.is_client_error(), "{status} {body}");

@@ -14,9 +14,9 @@ pub(crate) async fn number(apex: &Apex, sql: &str) -> i64 {
         return answer.parse().unwrap_or_else(|error| panic!("{sql}: {answer:?} {error}"));
     }
     let file = apex.data_dir().join("apex.db");
-    let options = SqliteConnectOptions::from_str("sqlite:").unwrap().filename(file).read_only(true);
-    let mut connection = options.connect().await.unwrap();
-    let (found,): (i64,) = sqlx::query_as(AssertSqlSafe(sql.to_owned())).fetch_one(&mut connection).await.unwrap();
-    connection.close().await.unwrap();
-    found
+    let options = SqliteConnectOptions::from_str("sqlite:").expect("a constant").filename(file).read_only(true);
+    let mut connection = options.connect().await.expect("the program's database");
+    let row: Result<(i64,), _> = sqlx::query_as(AssertSqlSafe(sql.to_owned())).fetch_one(&mut connection).await;
+    connection.close().await.expect("our own connection");
+    row.unwrap_or_else(|error| panic!("{sql}: {error}")).0
 }

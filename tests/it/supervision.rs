@@ -16,7 +16,7 @@ const PARKING: Duration = Duration::from_secs(90);
 
 impl Scene {
     /// One actor of the project as `/actors` shows it.
-    async fn actor(&self, name: &str) -> Value {
+    pub(crate) async fn actor(&self, name: &str) -> Value {
         let tree = self.client.actors(&self.project.id).await;
         let children = tree["children"].as_array().unwrap_or_else(|| panic!("no children in {tree}"));
         children.iter().find(|child| child["actor"] == name).unwrap_or_else(|| panic!("no {name} in {tree}")).clone()
@@ -66,7 +66,7 @@ on_both_stores! {
         assert_eq!((&accountant["state"], &accountant["restarts"]), (&json!("running"), &json!(1)), "{accountant}");
 
         let tree = scene.client.actors(&other.id).await;
-        for child in tree["children"].as_array().unwrap() {
+        for child in tree["children"].as_array().expect("actors") {
             assert_eq!(child["restarts"], 0, "{child}");
         }
         scene.rings(&scene.project, "lead-2", OTHER_CUSTOMER).await;

@@ -192,8 +192,7 @@ on_both_stores! {
 async fn leads_are_taken_during(builder: Builder, stall: &str) {
     let mut scene = Scene::open(builder.fault(stall)).await;
     let context = scene.accept(&GoogleLead::new("lead-1", CUSTOMER)).await;
-    let started = async || scene.client.actors("kereru").await.to_string().contains("sales_bridge");
-    wait::until(started, "the actor that stalls").await;
+    wait::until(async || scene.apex.stderr().contains("a planted fault strikes"), "the stall").await;
     let second = scene.accept(&GoogleLead::new("lead-2", "+64275559201")).await;
     assert_ne!(second, context);
     let other = scene.project("tui", "+64275559003").await;

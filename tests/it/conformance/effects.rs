@@ -4,7 +4,7 @@ use anyhow::Result;
 use apex_storage::model::{EffectId, TicketId};
 use apex_storage::{Effect, FencedTx, Lease, NewEffect, StorageError};
 
-use super::tenants::{ACCOUNT, TwoTenants, Work, all_different, call_effect, phone};
+use super::tenants::{ACCOUNT, TwoTenants, Work, all_different, call_effect, phone, until_free};
 
 conformance! {
     an_intent_stands_once_by_its_key,
@@ -84,7 +84,7 @@ async fn only_an_intended_effect_is_sent_and_once(bed: TwoTenants) -> Result<()>
 
     let (lease, work) = (bed.lease(bed.a).await?, bed.work(bed.a).await?);
     let twice = bed.intended(&lease, work, "call:2", &phone(2)).await?;
-    let send = async || bed.store.fenced(&lease).await?.mark_sending(twice).await;
+    let send = || until_free(async || Ok(bed.store.fenced(&lease).await?.mark_sending(twice).await?));
     let (one, two) = futures::join!(send(), send());
     assert!(all_different([one?, two?]), "of two senders at once one sends");
     Ok(())

@@ -10,7 +10,7 @@ use apex_storage::model::phone::Phone;
 use apex_storage::model::{BridgeId, EffectId, LeadId, LeadSource, OrgId, ProjectId, TicketId, UserId};
 use apex_storage::{
     Backend, BridgePlan, Claim, FencedTx, Lease, NewBridge, NewEffect, NewLead, NewProject, NewTicket, NewUser, Node,
-    Store, TenantTx,
+    StorageError, Store, TenantTx,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -250,7 +250,18 @@ pub(super) fn call_effect<'a>(
     }
 }
 
-/// Asserts that every item occurs once.
+/// Runs a transaction again when it did not get a lock in time, as its error says it may: a loaded machine is no failure.
+pub(super) async fn until_free<T>(transaction: impl AsyncFn() -> Result<T>) -> Result<T> {
+    for _ in 0..9 {
+        match transaction().await {
+            Err(error) if error.downcast_ref::<StorageError>().is_some_and(StorageError::is_busy) => {}
+            answer => return answer,
+        }
+    }
+    transaction().await
+}
+
+/// Whether every item occurs once.
 pub(super) fn all_different<T: Ord + Copy>(items: impl IntoIterator<Item = T>) -> bool {
     let mut seen = BTreeSet::new();
     items.into_iter().all(|item| seen.insert(item))

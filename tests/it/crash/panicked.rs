@@ -76,14 +76,17 @@ on_both_stores! {
         let is_held = |body: &Value| body["data"]["stage"] == "held";
         scene.client.wait_context(&context, "a held call", is_held).await;
         let journal = scene.journal(&context).await;
-        let held = journal.iter().find(|entry| entry["step"] == "held").unwrap();
+        let held = journal.iter().find(|entry| entry["step"] == "held").expect("a held call");
         assert!(held["data"]["reason"].is_string(), "{held}");
+
+        let told = async || scene.texts_to(BOSS).len() == 1;
+        wait::until(told, "a text that tells the boss").await;
 
         scene.client.ok("cancel", scene.client.cancel(&context).await);
         let end = scene.client.wait_end(&context).await;
         assert_eq!(end["data"]["code"], "call_held", "{end}");
-        assert_eq!(scene.sandbox.read(|ledger| ledger.calls_to(BOSS).len()), 0);
-        assert_eq!(scene.sandbox.read(|ledger| ledger.messages_to(BOSS).len()), 1, "the boss is told");
+        assert_eq!((scene.calls_to(BOSS).len(), scene.texts_to(BOSS).len()), (0, 1));
+        scene.was_charged_once(&context, &end).await;
         scene.finish().await;
     }
 
@@ -137,9 +140,8 @@ async fn set_aside(builder: Builder, point: &str) {
 
     let second = scene.client.accept(&scene.project, &GoogleLead::new("lead-2", OTHER_CUSTOMER)).await;
     scene.client.wait_completed(&second).await;
-    let tree = scene.client.actors(&scene.project.id).await;
-    let bridge = tree["children"].as_array().unwrap().iter().find(|child| child["actor"] == "sales_bridge").unwrap();
-    assert_eq!((&bridge["state"], &bridge["restarts"]), (&json!("running"), &json!(0)), "{tree}");
+    let bridge = scene.actor("sales_bridge").await;
+    assert_eq!((&bridge["state"], &bridge["restarts"]), (&json!("running"), &json!(0)), "{bridge}");
     let path = Client::v1(&format!("/tickets?project_id={}&state=dead", scene.project.id));
     let dead = scene.client.ok("tickets", scene.client.get(&path).await);
     assert_eq!(dead["data"].as_array().map(Vec::len), Some(1), "{dead}");

@@ -3,7 +3,7 @@
 use apex_tests::program::{self, Builder};
 use apex_tests::{GoogleLead, on_both_stores};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::scene::{BOSS, CUSTOMER, Scene};
 
@@ -29,10 +29,10 @@ deaths! {
     a_death_before_anything_is_decided = "call.begun" by a_lead;
     a_death_after_the_intent_of_a_call = "call.intended" by a_lead;
     a_death_just_before_the_request = "call.sending" by a_lead;
-    a_death_before_the_providers_answer_is_noted = "call.answered" by a_lead;
-    a_death_after_the_call_is_known = "call.live" by a_lead;
-    a_death_after_the_commit_of_a_callback = "callback.committed" by a_lead;
-    a_death_after_stages_are_told = "call.noted" by a_lead;
+    a_death_before_the_providers_answer_is_noted = "call.answered" by a_call;
+    a_death_after_the_call_is_known = "call.live" by a_call;
+    a_death_after_the_commit_of_a_callback = "callback.committed" by a_call;
+    a_death_after_stages_are_told = "call.noted" by a_call;
     a_death_with_the_recording_in_store = "recording.stored" by a_lead;
     a_death_with_the_transcript_in_hand = "call.transcribed" by a_lead;
     a_death_with_the_analysis_in_hand = "call.analysed" by a_lead;
@@ -44,8 +44,19 @@ deaths! {
     a_death_of_the_accountant = "accountant.handle" by a_use;
 }
 
-/// The form is sent until the program dies of it, and again after the restart, as Google does.
+/// A death while no phone is in anybody's hand: nothing is lost but time.
 async fn a_lead(builder: Builder, point: &str) {
+    let end = dies_of_a_lead(builder, point).await;
+    assert_eq!(end["data"]["result"]["outcome"], "connected", "{end}");
+}
+
+/// A death in the middle of a call, which fails when its next script cannot be fetched: then the boss gets a text.
+async fn a_call(builder: Builder, point: &str) {
+    dies_of_a_lead(builder, point).await;
+}
+
+/// The form is sent until the program dies of it, and again after the restart, as Google does.
+async fn dies_of_a_lead(builder: Builder, point: &str) -> Value {
     let mut scene = Scene::planted(builder, &[&format!("{point}=exit")]).await;
     let lead = GoogleLead::new("lead-1", CUSTOMER);
     let accepted = scene.send(&lead).await;
@@ -65,6 +76,7 @@ async fn a_lead(builder: Builder, point: &str) {
     scene.resumes(&context, &seen).await;
     scene.was_charged_once(&context, &end).await;
     scene.finish().await;
+    end
 }
 
 /// A lead without a readable phone: the boss gets a text instead of a call.

@@ -1,10 +1,11 @@
 //! Kill -9 at random moments during bursts of leads.
 
+use apex_sandbox::{Call, Ledger, Script};
 use apex_tests::program::Builder;
 use apex_tests::{Client, GoogleLead, on_both_stores, wait};
 use futures::future::join_all;
 
-use crate::scene::{BOSS, Scene};
+use crate::scene::{BOSS, CUSTOMER, Scene};
 
 /// Leads of a burst.
 const BURST: usize = 10;
@@ -18,6 +19,24 @@ on_both_stores! {
 
     async fn five_other_power_cuts_in_bursts_lose_nothing_and_ring_nobody_twice(builder) {
         cuts(builder, 0xcafe).await;
+    }
+}
+
+on_both_stores! {
+    /// The provider rings the boss while nobody is there, and fetches the script from the program's next life.
+    async fn a_call_that_rings_through_a_power_cut_is_connected(builder) {
+        let mut scene = Scene::planted(builder, &[]).await;
+        scene.sandbox.script(BOSS, Script::answers().after_ms(8_000));
+        let context = scene.accept(&GoogleLead::new("lead-1", CUSTOMER)).await;
+        scene.wait_ledger("a ringing phone", |ledger| ledger.calls.iter().any(|call| call.rung_at.is_some())).await;
+        scene.apex.kill_9();
+        scene.apex.restart().await;
+        let end = scene.client.wait_completed(&context).await;
+        assert_eq!(end["data"]["result"]["outcome"], "connected", "{end}");
+        scene.was_called_once(&end);
+        scene.resumes(&context, &[]).await;
+        scene.was_charged_once(&context, &end).await;
+        scene.finish().await;
     }
 }
 
@@ -41,23 +60,20 @@ async fn cut(scene: &mut Scene, round: usize, moment: usize) -> Vec<String> {
     let customer = |nth: usize| format!("+6427555{}", 2_000 + round * BURST + nth);
     let leads: Vec<_> = (0..BURST).map(|nth| GoogleLead::new(&format!("lead-{round}-{nth}"), &customer(nth))).collect();
     let before = scene.sandbox.read(happened);
-    let t0 = std::time::Instant::now();
     let sent = {
         let sending = join_all(leads.iter().map(|lead| scene.send(lead)));
         let cutting = wait::until(async || scene.sandbox.read(happened) >= before + moment, "the moment of the cut");
         tokio::join!(sending, cutting).0
     };
-    eprintln!("ZZ cut after {moment}: {:?} answered {}", t0.elapsed(), sent.iter().flatten().count());
     scene.apex.kill_9();
     scene.apex.restart().await;
-    eprintln!("ZZ restarted {:?}", t0.elapsed());
     let mut contexts = Vec::new();
     for (nth, (lead, first)) in leads.iter().zip(sent).enumerate() {
         let context = scene.client.accept(&scene.project, lead).await;
         assert!(first.is_none_or(|first| first == context), "cut after {moment}: the same lead, the same context");
         let end = scene.client.wait_end(&context).await;
         let outcome = end["data"]["result"]["outcome"].as_str().unwrap_or_default();
-        let rung = |leg: &&apex_sandbox::Call| leg.rung_at.is_some();
+        let rung = |leg: &&Call| leg.rung_at.is_some();
         let legs = scene.sandbox.read(|ledger| ledger.calls_to(&customer(nth)).into_iter().filter(rung).count());
         let fits = match outcome {
             "connected" => legs == 1,
@@ -66,7 +82,6 @@ async fn cut(scene: &mut Scene, round: usize, moment: usize) -> Vec<String> {
             _ => false,
         };
         assert!(fits, "cut after {moment}: {legs} customer legs, {end}\n{}", scene.apex.stderr());
-        eprintln!("ZZ   {outcome} {:?}", t0.elapsed());
         contexts.push(context);
     }
     contexts
@@ -85,7 +100,7 @@ async fn is_charged_once(scene: &Scene, contexts: &[String]) {
 }
 
 /// How much has reached the outside.
-fn happened(ledger: &apex_sandbox::Ledger) -> usize {
+fn happened(ledger: &Ledger) -> usize {
     let fetches: usize = ledger.calls.iter().map(|call| call.twiml_fetches.len()).sum();
     let posted = usize::try_from(ledger.callbacks.sent).unwrap_or(usize::MAX);
     ledger.calls.len() + fetches + posted + ledger.messages.len() + ledger.gemini_requests.len()

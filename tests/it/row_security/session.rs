@@ -8,7 +8,7 @@ use apex_storage::{
 };
 use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
 use crate::conformance::databases;
@@ -70,6 +70,13 @@ impl Session {
     pub(super) async fn change(&self, role: &str, org: Option<OrgId>, sql: String) -> Result<Result<u64, String>> {
         let mut tx = self.tx(role, org).await?;
         Ok(coded(sqlx::query(AssertSqlSafe(sql)).execute(&mut *tx).await.map(|done| done.rows_affected())))
+    }
+
+    /// Makes every statement on leads wait until the connection is closed.
+    pub(super) async fn lock_leads(&self) -> Result<PgConnection> {
+        let mut superuser = databases::superuser(&self.url).await?;
+        sqlx::raw_sql("begin; lock table apex.leads in access exclusive mode").execute(&mut superuser).await?;
+        Ok(superuser)
     }
 
     /// Runs a statement as the superuser.

@@ -5,6 +5,8 @@ use apex_tests::{Apex, on_both_stores};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::scene::text;
+
 fn code(answer: &(StatusCode, Value)) -> (u16, &str) {
     (answer.0.as_u16(), answer.1["code"].as_str().unwrap_or_default())
 }
@@ -44,13 +46,13 @@ on_both_stores! {
         let session = client.register("mere@kereru.example").await;
         let other = client.login("mere@kereru.example").await;
         let body = client.ok("refresh", client.refresh(&session.refresh_token).await);
-        let second = body["refresh_token"].as_str().unwrap().to_owned();
+        let second = text(&body, "refresh_token");
         assert_ne!(second, session.refresh_token);
-        let access = body["access_token"].as_str().unwrap();
+        let access = text(&body, "access_token");
         assert!(client.with_token(access).get("/api/v1/users/me").await.0.is_success());
 
         assert_eq!(code(&client.refresh(&session.refresh_token).await), (401, "unauthenticated"), "used before");
-        assert_eq!(code(&client.refresh(&second).await), (401, "unauthenticated"), "the thief's or the owner's: both end");
+        assert_eq!(code(&client.refresh(second).await), (401, "unauthenticated"), "the thief's or the owner's: both end");
         assert!(client.refresh(&other.refresh_token).await.0.is_success(), "another sign-in goes on");
     }
 
@@ -82,7 +84,7 @@ async fn a_foreign_organisation_in_the_header_is_forbidden_and_ones_own_is_not()
     let client = apex.client().signed_in(&ours);
     let with_org =
         async |org: &str| client.send(client.request(Method::GET, "/api/v1/projects").header("x-org-id", org)).await;
-    let id = |session: &apex_tests::Session| session.body["organization"]["id"].as_str().unwrap().to_owned();
+    let id = |session: &apex_tests::Session| text(&session.body["organization"], "id").to_owned();
     assert_eq!(code(&with_org(&id(&theirs)).await), (403, "forbidden"));
     assert_eq!(code(&with_org(&uuid::Uuid::new_v4().to_string()).await), (403, "forbidden"));
     assert_eq!(code(&with_org("tui").await), (403, "forbidden"));
@@ -94,7 +96,7 @@ async fn a_stream_ticket_opens_a_stream_and_nothing_else() {
     let apex = Apex::builder().start().await;
     let owner = apex.owner("mere@kereru.example").await;
     let answer = owner.ok("stream ticket", owner.post_json("/api/v1/auth/stream-ticket", &json!({})).await);
-    let ticket = answer["ticket"].as_str().unwrap_or_else(|| panic!("no ticket in {answer}"));
+    let ticket = text(&answer, "ticket");
     assert_eq!(code(&apex.client().with_token(ticket).get("/api/v1/users/me").await), (401, "unauthenticated"));
     let nothing = uuid::Uuid::now_v7();
     let path = format!("/api/v1/context/{nothing}/events?ticket=");

@@ -23,13 +23,13 @@ pub(super) struct Entry {
     pub operation: &'static str,
     pub wall: Wall,
     pub query: &'static str,
-    pub body: fn() -> Option<Value>,
+    pub body: Option<fn() -> Value>,
     /// What A gets; others are told by the wall.
     pub owner: u16,
 }
 
 const fn entry(operation: &'static str, wall: Wall, owner: u16) -> Entry {
-    Entry { operation, wall, query: "", body: || None, owner }
+    Entry { operation, wall, query: "", body: None, owner }
 }
 
 impl Entry {
@@ -38,26 +38,26 @@ impl Entry {
         self
     }
 
-    const fn body(mut self, body: fn() -> Option<Value>) -> Self {
-        self.body = body;
+    const fn body(mut self, body: fn() -> Value) -> Self {
+        self.body = Some(body);
         self
     }
 }
 
-fn nonsense() -> Option<Value> {
-    Some(json!({"refresh_token": "apr_nonsense"}))
+fn nonsense() -> Value {
+    json!({"refresh_token": "apr_nonsense"})
 }
 
-fn sign_in() -> Option<Value> {
-    Some(json!({"email": "nobody@nowhere.example", "password": "not the password"}))
+fn sign_in() -> Value {
+    json!({"email": "nobody@nowhere.example", "password": "not the password"})
 }
 
-fn lead() -> Option<Value> {
-    Some(json!({"project_id": "canary", "name": "Hēmi", "phone": "+64275559055"}))
+fn lead() -> Value {
+    json!({"project_id": "canary", "name": "Hēmi", "phone": "+64275559055"})
 }
 
-fn rename() -> Option<Value> {
-    Some(json!({"name": "Hēmi"}))
+fn rename() -> Value {
+    json!({"name": "Hēmi"})
 }
 
 /// Every operation, those that delete at the end.
@@ -65,24 +65,21 @@ pub(super) const TABLE: &[Entry] = &[
     entry("GET /", Wall::Public, 200),
     entry("GET /health", Wall::Public, 200),
     entry("GET /health/ready", Wall::Public, 200),
-    entry("POST /auth/register", Wall::Public, 422)
-        .body(|| Some(json!({"email": "nobody", "password": "not the password"}))),
+    entry("POST /auth/register", Wall::Public, 422).body(|| json!({"email": "nobody", "password": "not the password"})),
     entry("POST /auth/login", Wall::Public, 401).body(sign_in),
     entry("POST /auth/refresh", Wall::Public, 401).body(nonsense),
     entry("POST /auth/logout", Wall::Public, 204).body(nonsense),
     entry("POST /auth/stream-ticket", Wall::Own, 200),
     entry("GET /users/me", Wall::Own, 200),
     entry("GET /projects", Wall::Own, 200),
-    entry("POST /projects", Wall::Own, 409)
-        .body(|| Some(json!({"project_id": "canary", "business_name": "Tūī Roofing"}))),
+    entry("POST /projects", Wall::Own, 409).body(|| json!({"project_id": "canary", "business_name": "Tūī Roofing"})),
     entry("GET /projects/{project_id}", Wall::Tenant, 200),
     entry("GET /projects/{project_id}/actors", Wall::Tenant, 200),
     entry("GET /projects/{project_id}/dna", Wall::Tenant, 200),
-    entry("PUT /projects/{project_id}/dna", Wall::Tenant, 200).body(|| Some(json!({"identity": {"region": "NZ"}}))),
-    entry("PATCH /projects/{project_id}", Wall::Tenant, 200).body(|| Some(json!({"rotate": ["webhook_token"]}))),
-    entry("POST /run", Wall::Tenant, 200).body(|| {
-        Some(json!({"task": "lead_gen_manager", "project_id": "canary", "params": {"action": "dashboard_stats"}}))
-    }),
+    entry("PUT /projects/{project_id}/dna", Wall::Tenant, 200).body(|| json!({"identity": {"region": "NZ"}})),
+    entry("PATCH /projects/{project_id}", Wall::Tenant, 200).body(|| json!({"rotate": ["webhook_token"]})),
+    entry("POST /run", Wall::Tenant, 200)
+        .body(|| json!({"task": "lead_gen_manager", "project_id": "canary", "params": {"action": "dashboard_stats"}})),
     entry("GET /usage", Wall::Tenant, 200).query("project_id=canary"),
     entry("GET /context/{id}", Wall::Tenant, 200),
     entry("GET /context/{id}/events", Wall::Tenant, 200),
@@ -98,7 +95,7 @@ pub(super) const TABLE: &[Entry] = &[
     entry("GET /recordings/{id}", Wall::Tenant, 200),
     entry("POST /webhooks/google-ads", Wall::Secret, 403)
         .query("project_id=canary")
-        .body(|| Some(json!({"lead_id": "lead-x", "google_key": "not the key", "user_column_data": []}))),
+        .body(|| json!({"lead_id": "lead-x", "google_key": "not the key", "user_column_data": []})),
     entry("POST /webhooks/wordpress", Wall::Secret, 403).query("project_id=canary&token=no").body(lead),
     entry("POST /voice/incoming", Wall::Signature, 403),
     entry("POST /voice/whisper", Wall::Signature, 403),

@@ -11,6 +11,7 @@ use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
 use super::table::{Entry, TABLE, Wall};
+use crate::health::admin;
 use crate::scene::{Scene, text};
 
 /// Stands in everything that A has: no answer to anybody else and no log line may hold it.
@@ -53,12 +54,12 @@ impl Estate {
         let recording = url.rsplit('/').next().unwrap_or_default().to_owned();
         let stranger = scene.apex.owner("rangi@tui.example").await;
         let expired = expired(&session);
-        Self { owner, stranger, expired, context, lead, recording, scene }
+        Self { scene, owner, stranger, expired, context, lead, recording }
     }
 
     /// Calls an operation as somebody.
     async fn call(&self, who: &Client, entry: &Entry) -> Response {
-        let (method, path) = entry.operation.split_once(' ').unwrap();
+        let (method, path) = entry.operation.split_once(' ').expect("a method and a path");
         let id = if path.starts_with("/leads") {
             &self.lead
         } else if path.starts_with("/recordings") {
@@ -69,10 +70,10 @@ impl Estate {
         let path = path.replace("{project_id}", "canary").replace("{id}", id);
         let prefix = if PLAIN.contains(&path.as_str()) { "" } else { "/api/v1" };
         let query = if entry.query.is_empty() { String::new() } else { format!("?{}", entry.query) };
-        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let method = Method::from_bytes(method.as_bytes()).expect("a method");
         let request = who.request(method, &format!("{prefix}{path}{query}"));
-        let request = match (entry.body)() {
-            Some(body) => request.json(&body),
+        let request = match entry.body {
+            Some(body) => request.json(&body()),
             None => request,
         };
         request.send().await.unwrap_or_else(|error| panic!("{}: {error:?}", entry.operation))
@@ -84,22 +85,22 @@ const PLAIN: [&str; 3] = ["/", "/health", "/health/ready"];
 
 /// A token of A's that was good an hour ago.
 fn expired(session: &Session) -> String {
-    let id = |of: &str| session.body[of]["id"].as_str().unwrap().parse().unwrap();
+    let id = |of: &str| text(&session.body[of], "id").parse().expect("an id");
     let subject = Subject {
         user: id("user"),
         org_id: id("organization"),
         org_role: "owner".to_owned(),
         org_permissions: vec!["read".to_owned()],
     };
-    let issuer = TokenIssuer::new(&SECRET.to_owned().into()).unwrap();
+    let issuer = TokenIssuer::new(&SECRET.to_owned().into()).expect("a long secret");
     let now = chrono::DateTime::from(std::time::SystemTime::now());
-    issuer.issue_access(&subject, Duration::minutes(15), now - Duration::hours(1)).unwrap().0
+    issuer.issue_access(&subject, Duration::minutes(15), now - Duration::hours(1)).expect("a token").0
 }
 
 /// Body and headers of an answer in one text.
 async fn everything(response: Response) -> String {
     let headers = format!("{:?}", response.headers());
-    headers + &String::from_utf8_lossy(&response.bytes().await.unwrap())
+    headers + &String::from_utf8_lossy(&response.bytes().await.expect("a whole body"))
 }
 
 fn hides(text: &str, what: &str) {
@@ -136,8 +137,7 @@ on_both_stores! {
             let response = estate.call(&estate.owner, entry).await;
             assert_eq!(response.status(), entry.owner, "{}: {}", entry.operation, everything(response).await);
         }
-        let metrics = reqwest::get(format!("{}/metrics", estate.scene.apex.admin())).await.unwrap();
-        hides(&everything(metrics).await, "/metrics");
+        hides(&admin(&estate.scene.apex, "/metrics").await.1, "/metrics");
         hides(&estate.scene.apex.stdout(), "standard output");
         hides(&estate.scene.apex.stderr(), "the log");
         estate.scene.finish().await;
