@@ -160,7 +160,7 @@ impl Desk {
         let sending = tx.mark_sending(id).await?;
         self.ticket.state = TicketState::Running;
         if !sending {
-            self.memory.tried(&try_of(id), self.now() + BUSY_NUMBER);
+            self.memory.put_off(&try_of(id), self.now() + BUSY_NUMBER);
             return self.reload_effects().await;
         }
         let (now, node) = (self.now(), self.node.id.clone());

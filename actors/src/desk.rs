@@ -54,9 +54,14 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
+    /// Puts something off without having tried it.
+    pub fn put_off(&mut self, what: &str, next: DateTime<Utc>) {
+        self.not_before.insert(what.to_owned(), next);
+    }
+
     /// Notes one more try of something and when the next one may be. How often it was tried.
     pub fn tried(&mut self, what: &str, next: DateTime<Utc>) -> u32 {
-        self.not_before.insert(what.to_owned(), next);
+        self.put_off(what, next);
         let tries = self.tries.entry(what.to_owned()).or_default();
         *tries += 1;
         *tries

@@ -1,5 +1,7 @@
 //! Logs and metrics of the process.
 
+use std::io::IsTerminal;
+
 use anyhow::Context;
 use apex_config::Telemetry;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -15,7 +17,10 @@ pub(crate) fn logs(settings: &Telemetry) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&settings.filter).with_context(|| {
         format!("RUST_LOG: {:?} is not a log filter, as in info or apex_actors=debug", settings.filter)
     })?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     let started = if settings.json { builder.json().try_init() } else { builder.try_init() };
     started.map_err(|error| anyhow::anyhow!("logging could not be started: {error}"))
 }

@@ -5,6 +5,7 @@ mod callbacks;
 mod configuration;
 mod conformance;
 mod crash;
+mod database_faults;
 mod demo;
 mod health;
 mod leads;

@@ -87,7 +87,9 @@ async fn the_store_leaves_no_tenant_behind() -> Result<()> {
                 drop(tx);
             }
             _ => {
+                drop(tx); // it has read leads: the lock would wait for it
                 let lock = session.lock_leads().await?;
+                let mut tx = store.tenant(org).await?;
                 assert!(tx.leads(&filter).now_or_never().is_none(), "cut off in the middle of a statement");
                 drop(tx);
                 lock.close().await?;
