@@ -127,7 +127,19 @@ fn is_json(headers: &HeaderMap) -> bool {
     media == "application/json" || (media.starts_with("application/") && media.ends_with("+json"))
 }
 
+/// A text with a NUL in it is refused, since Postgres cannot keep one and a text must not change on its way.
+pub(crate) fn refuse_nul(json: &[u8]) -> Result<(), ApiError> {
+    const NUL: &[u8] = br"\u0000";
+    let escaped = |at: &usize| json[..*at].iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 0;
+    let found = json.windows(NUL.len()).enumerate().filter(|(_, part)| *part == NUL).map(|(at, _)| at).find(escaped);
+    match found {
+        Some(_) => Err(ApiError::malformed("nul_in_text", r"a text holds \u0000, which cannot be kept; leave it out")),
+        None => Ok(()),
+    }
+}
+
 fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    refuse_nul(bytes)?;
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let (path, inner) = (error.path().to_string(), error.into_inner());
@@ -155,6 +167,19 @@ fn wrong_field(path: &str, message: &str) -> ApiError {
 
 fn quoted(text: &str) -> Option<&str> {
     text.split('`').nth(1)
+}
+
+#[cfg(test)]
+mod nul {
+    use super::refuse_nul;
+
+    #[test]
+    fn a_nul_is_refused_and_the_text_of_its_escape_is_not() {
+        assert!(refuse_nul(br#"{"name":"a\u0000b"}"#).is_err());
+        assert!(refuse_nul(br#"{"name":"a\\\u0000b"}"#).is_err());
+        assert!(refuse_nul(br#"{"name":"a\\u0000b"}"#).is_ok());
+        assert!(refuse_nul(br#"{"name":"plain"}"#).is_ok());
+    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::{format_of, wanted_format, written};
 use crate::access::{self, Caller};
 use crate::docs::Failures;
 use crate::error::ApiError;
-use crate::extract::{Body, IfMatch, Path, media_type};
+use crate::extract::{Body, IfMatch, Path, media_type, refuse_nul};
 use crate::problem::Problem;
 use crate::state::AppState;
 
@@ -44,6 +44,7 @@ pub(crate) async fn put_dna(
     Body(body): Body,
 ) -> Result<Response, ApiError> {
     let layer = parse(&headers, &body)?;
+    refuse_nul(layer.to_string().as_bytes())?;
     let mut tx = app.store().tenant(caller.org).await?;
     let project = access::project(&mut tx, &slug).await?;
     dna::resolve(&project.dna_generated, &layer).map_err(|problems| ApiError::invalid_dna(problems, ""))?;
