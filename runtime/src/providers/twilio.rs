@@ -1,7 +1,7 @@
 //! Telephony by Twilio's REST API.
 //!
 //! The API has no idempotency key: a request that places a call or sends a text is written once, on a connection of its
-//! own, and its answer is read as exactly what it proves ([`answer`]). Everything else can be asked again.
+//! own, and its answer is read as exactly what it proves (`answer`). Everything else can be asked again.
 
 mod answer;
 mod look_up;
