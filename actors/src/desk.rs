@@ -83,10 +83,9 @@ impl Desk {
     pub async fn load(seat: Seat) -> Result<Option<Self>, StorageError> {
         let Seat { world, lease, node, ticket, panicked } = seat;
         let mut tx = world.store.fenced(&lease).await?;
-        let (Some(row), Some(project)) = (tx.ticket(ticket).await?, tx.project(lease.project).await?) else {
-            tx.mark_handled(ticket, world.store.now()).await?;
-            tx.commit().await?;
-            return Ok(None);
+        let (row, project) = match (tx.ticket(ticket).await?, tx.project(lease.project).await?) {
+            (Some(row), Some(project)) => (row, project),
+            (row, _) => return let_go(tx, ticket, row).await.map(|()| None),
         };
         let effects = tx.effects_of_ticket(ticket).await?;
         let reports = tx.reports(ticket).await?;
@@ -288,4 +287,15 @@ impl Desk {
         tx.commit().await?;
         self.refresh().await
     }
+}
+
+/// There is no such ticket, or its project is deleted: then it ends here, so that nobody looks for its worker again.
+async fn let_go(mut tx: FencedTx, id: TicketId, row: Option<Ticket>) -> Result<(), StorageError> {
+    if let Some(row) = row.filter(|row| !row.state.is_final()) {
+        let outcome = Outcome::Failed("project_deleted".into(), json!({}));
+        tx.write_journal(id, &Journal { seen: row.seq, entries: vec![], outcome }).await?;
+    }
+    let now = tx.now();
+    tx.mark_handled(id, now).await?;
+    tx.commit().await
 }

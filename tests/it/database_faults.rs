@@ -73,7 +73,8 @@ async fn broken_connections_in_the_middle_of_calls_lose_nothing_and_ring_nobody_
 #[tokio::test]
 async fn a_program_that_was_frozen_longer_than_its_lease_ends_its_calls_after_the_thaw() {
     let scene = Scene::open(Apex::builder().postgres().redis()).await;
-    scene.sandbox.script(BOSS, Script::answers().after_ms(500));
+    // Picked up after the thaw: nobody waits for a script meanwhile.
+    scene.sandbox.script(BOSS, Script::answers().after_ms(10_000));
     let context = scene.accept(&GoogleLead::new("lead-1", CUSTOMER)).await;
     scene.wait_ledger("a ringing phone", |ledger| ledger.calls.iter().any(|call| call.rung_at.is_some())).await;
     scene.apex.signal("STOP");
@@ -82,7 +83,9 @@ async fn a_program_that_was_frozen_longer_than_its_lease_ends_its_calls_after_th
     scene.apex.signal("CONT");
 
     let end = scene.client.wait_end(&context).await;
+    assert_eq!(end["data"]["result"]["outcome"], "connected", "{end}");
     assert_eq!(scene.calls_to(BOSS).len(), 1, "{end}\n{}", scene.apex.stderr());
+    scene.sandbox.script(BOSS, Script::answers());
     let next = scene.accept(&GoogleLead::new("lead-2", "+64275559003")).await;
     scene.client.wait_completed(&next).await;
     scene.finish().await;

@@ -110,25 +110,31 @@ async fn an_id_that_is_none_names_nothing() {
 #[tokio::test]
 async fn a_huge_or_deep_body_is_refused_and_the_program_lives() {
     let (mut apex, owner) = open().await;
-    let huge = format!("{{\"task\": \"{}\"}}", "x".repeat(2 << 20));
     let session = owner.login("owner@kereru.example").await;
+    let send = async |method: Method, path: &str, kind: &str, body: &str| {
+        // The server may answer and close before all of it is sent: such a connection is not used again.
+        let client = apex.client().signed_in(&session);
+        let request = client.request(method, path).header("Content-Type", kind);
+        client.try_send(request.body(body.to_owned())).await.ok()
+    };
+    let huge = format!("{{\"task\": \"{}\"}}", "x".repeat(2 << 20));
     let paths =
         ["/api/v1/run", "/api/v1/projects", "/api/v1/webhooks/google-ads?project_id=kereru", "/api/v1/auth/login"];
     for path in paths {
-        // The server may close the connection before all of it is sent: it is not used again.
-        let client = apex.client().signed_in(&session);
-        let request = client.request(Method::POST, path).header("Content-Type", "application/json");
-        if let Ok(answer) = client.try_send(request.body(huge.clone())).await {
+        if let Some(answer) = send(Method::POST, path, "application/json", &huge).await {
             is_problem(&answer, 413, "too_large");
         }
     }
     for deep in ["[".repeat(500_000), format!("{}1{}", "{\"a\":".repeat(100_000), "}".repeat(100_000))] {
         for path in paths {
-            let (status, body) = owner.post_body(path, "application/json", &deep).await;
-            assert!(status.is_client_error(), "{path}: {status} {body}");
+            if let Some((status, body)) = send(Method::POST, path, "application/json", &deep).await {
+                assert!(status.is_client_error(), "{path}: {status} {body}");
+            }
         }
-        let yaml = owner.put_body("/api/v1/projects/kereru/dna", "application/yaml", &deep).await;
-        assert!(yaml.0.is_client_error(), "{yaml:?}");
+        if let Some((status, body)) = send(Method::PUT, "/api/v1/projects/kereru/dna", "application/yaml", &deep).await
+        {
+            assert!(status.is_client_error(), "{status} {body}");
+        }
     }
     assert!(apex.is_running());
     assert!(owner.get("/health").await.0.is_success());

@@ -1,7 +1,8 @@
 //! What one organisation has, another can neither take nor open.
 
+use apex_sandbox::Script;
 use apex_tests::client::dna;
-use apex_tests::{Client, GoogleLead, on_both_stores};
+use apex_tests::{Client, GoogleLead, on_both_stores, wait};
 use serde_json::json;
 
 use crate::rows;
@@ -49,6 +50,19 @@ on_both_stores! {
         assert!(status.is_client_error(), "{status} {problem}");
         let listed = scene.client.ok("projects", scene.client.get("/api/v1/projects").await);
         assert_eq!(listed["data"], json!([]), "{listed}");
+        scene.finish().await;
+    }
+
+    async fn what_a_deleted_project_had_under_way_ends_also_after_a_restart(builder) {
+        let mut scene = Scene::open(builder).await;
+        scene.sandbox.script(BOSS, Script::answers().after_ms(3_000));
+        scene.accept(&GoogleLead::new("lead-1", CUSTOMER)).await;
+        scene.wait_ledger("a ringing phone", |ledger| ledger.calls.iter().any(|call| call.rung_at.is_some())).await;
+        assert!(scene.client.delete("/api/v1/projects/kereru").await.0.is_success());
+        scene.apex.kill_9();
+        scene.apex.restart().await;
+        let open = "select count(*) from tickets where due_at is not null";
+        wait::until(async || rows::number(&scene.apex, open).await == 0, "the end of every ticket").await;
         scene.finish().await;
     }
 
