@@ -18,7 +18,7 @@ const LOOK_EVERY: Duration = Duration::seconds(1);
 /// Longest wait between two tries that the provider did not take.
 const LONGEST_BACKOFF: i64 = 30;
 /// How long a number stays busy for us while another call to it is unclear.
-const BUSY_NUMBER: Duration = Duration::seconds(1);
+const BUSY_NUMBER: Duration = Duration::milliseconds(250);
 
 /// The next thing to do for a ticket's effects.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -118,7 +118,8 @@ impl Actor for ProjectActor {
         match event {
             SupervisionEvent::ActorFailed(who, error) => {
                 let cause = Cause::of(&error);
-                tracing::error!(project.id = %state.args.lease.project, %error, cause = cause.as_str(), "an actor failed");
+                let error = apex_storage::with_causes(error.as_ref());
+                tracing::error!(project.id = %state.args.lease.project, error, cause = cause.as_str(), "an actor failed");
                 state.bury(&myself, who.get_id(), cause).await?;
             }
             SupervisionEvent::ActorTerminated(who, ..) => state.bury(&myself, who.get_id(), Cause::Stopped).await?,

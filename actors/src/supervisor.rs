@@ -267,7 +267,8 @@ impl SupervisorState {
         let failures = pulse.failures().saturating_add(1);
         let rule = &self.args.child.world.rules.restart;
         let wait = rule.wait(failures as usize, clock::jitter());
-        tracing::warn!(ticket.id = %ticket, %error, failures, wait_ms = wait.as_millis(), "a ticket's worker failed");
+        let error = apex_storage::with_causes(error.as_ref());
+        tracing::warn!(ticket.id = %ticket, error, failures, wait_ms = wait.as_millis(), "a ticket's worker failed");
         self.places.insert(ticket, Place::Resting { failures, panicked: cause == Cause::Panic });
         myself.send_after(wait, move || SupervisorMessage::Again(ticket));
         Ok(())

@@ -81,7 +81,7 @@ async fn sweep_forever(directory: Directory) {
             Err(error) if error.is_busy() => tracing::debug!(%error, "sweep put off"),
             Err(error) => {
                 if !std::mem::replace(&mut is_out, true) {
-                    tracing::error!(%error, "cannot sweep; trying on");
+                    tracing::error!(error = apex_storage::with_causes(&error), "cannot sweep; trying on");
                 }
             }
         }

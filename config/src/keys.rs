@@ -92,7 +92,7 @@ pub const KEYS: &[Key] = &[
         "milliseconds between two looks for due work",
     ),
     number("limits.body_bytes", "APEX_BODY_BYTES", "1048576", "largest request body in bytes"),
-    text("telemetry.filter", "RUST_LOG", Some("info"), "which log lines are written"),
+    text("telemetry.filter", "RUST_LOG", Some("info,sqlx=warn"), "which log lines are written"),
     text("telemetry.format", "APEX_LOG_FORMAT", None, "text or json; unset: json in production, else text"),
 ];
 

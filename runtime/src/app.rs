@@ -159,7 +159,8 @@ impl Running {
 
 /// Opens the database that the settings name.
 pub(crate) async fn open_store(config: &Config, data_dir: &DataDir) -> anyhow::Result<Store> {
-    Ok(Store::open(options(config, data_dir)?).await?)
+    let opened = Store::open(options(config, data_dir)?).await;
+    opened.context("DATABASE_URL: the database cannot be used")
 }
 
 fn options(config: &Config, data_dir: &DataDir) -> anyhow::Result<Options> {

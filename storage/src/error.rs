@@ -55,6 +55,12 @@ impl From<sqlx::Error> for StorageError {
     }
 }
 
+/// An error with all its causes, for a log line: the text of an error names only itself.
+pub fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 impl StorageError {
     /// Whether a unique rule of a table was the reason.
     pub(crate) fn is_unique_violation(&self) -> bool {

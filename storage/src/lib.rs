@@ -39,7 +39,7 @@ pub use call_inbox::{InboxRow, NewInboxRow};
 pub use contact::{Contact, ContactDraft};
 pub use database::{Backend, Options, Store};
 pub use effect::{Effect, NewEffect};
-pub use error::StorageError;
+pub use error::{StorageError, with_causes};
 pub use event::{EventRow, NewEvent};
 pub use fenced::{FencedTx, Lease};
 pub use idempotency::Stored;
