@@ -21,4 +21,4 @@ pub use postgres::Postgres;
 pub use program::Apex;
 pub use redis::Redis;
 pub use twilio::Twilio;
-pub use verdict::finish;
+pub use verdict::{finish, finish_after_a_freeze};

@@ -2,7 +2,7 @@
 //! rung twice.
 
 use apex_sandbox::Script;
-use apex_tests::{Apex, GoogleLead, Postgres, Project, wait};
+use apex_tests::{Apex, GoogleLead, Postgres, Project, finish_after_a_freeze, wait};
 use serde_json::json;
 
 use crate::rows;
@@ -88,5 +88,5 @@ async fn a_program_that_was_frozen_longer_than_its_lease_ends_its_calls_after_th
     scene.sandbox.script(BOSS, Script::answers());
     let next = scene.accept(&GoogleLead::new("lead-2", "+64275559003")).await;
     scene.client.wait_completed(&next).await;
-    scene.finish().await;
+    finish_after_a_freeze(scene.sandbox, scene.apex).await;
 }
