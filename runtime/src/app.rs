@@ -16,6 +16,7 @@ use apex_storage::clock::SystemClock;
 use apex_storage::mirror::{self, Mirror, MirrorWriter};
 use apex_storage::model::phone;
 use apex_storage::{Backend, Intake, LookupKey, Options, Store};
+use axum::serve::ListenerExt;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -236,9 +237,10 @@ fn rules(config: &Config) -> Rules {
 
 fn serve(tasks: &TaskTracker, stop: &CancellationToken, listener: TcpListener, router: axum::Router) {
     let stopped = stop.clone().cancelled_owned();
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    // Stream events are small: without this the kernel keeps one back until the one before it is acknowledged (40 ms).
+    let listener = listener.tap_io(|connection| drop(connection.set_nodelay(true)));
     tasks.spawn(async move {
-        if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(stopped).await {
+        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
             tracing::error!(%error, "the HTTP server ended");
         }
     });
