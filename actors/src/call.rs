@@ -12,12 +12,13 @@ use apex_config::dna::{self, Dna};
 use apex_storage::fault::{self, Fault};
 use apex_storage::model::call::{Facts, Stage};
 use apex_storage::{Bridge, Effect, JournalEntry, Lead, Outcome, StorageError};
-use chrono::Duration;
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use crate::desk::Desk;
 use crate::runner::{Rest, Runner, Seat};
-use decide::Next;
+pub(crate) use aftermath::final_state;
+use decide::{Next, Times};
 
 /// A call ticket in the hands of its only writer.
 pub(crate) struct CallRunner {
@@ -36,7 +37,7 @@ struct CallWork {
 /// When the provider was last asked how the call stands.
 #[derive(Default)]
 struct Looks {
-    last: Option<chrono::DateTime<chrono::Utc>>,
+    last: Option<DateTime<Utc>>,
     without_news: u32,
 }
 
@@ -44,7 +45,7 @@ impl Runner for CallRunner {
     const ACTOR: &'static str = "call";
 
     async fn load(seat: Seat) -> Result<Self, StorageError> {
-        let Some(desk) = Desk::load(seat).await? else { return Ok(Self { work: None }) };
+        let Some(desk) = Box::pin(Desk::load(seat)).await? else { return Ok(Self { work: None }) };
         let mut tx = desk.world.store.tenant_read(desk.lease.org).await?;
         let lead = match desk.ticket.lead_id {
             Some(lead) => tx.lead(lead).await?,
@@ -62,13 +63,14 @@ impl Runner for CallRunner {
         fault::pass(Fault::CallBegun).await;
         work.desk.refresh().await?;
         while !work.desk.is_over() {
-            let next = work.next();
+            let now = work.desk.decide(work.looks.without_news);
+            let next = work.next(now);
             tracing::debug!(ticket.id = %work.desk.id(), ?next, "call decides");
             if let Next::Wait(until) = next {
                 let told = work.stages_to_tell();
                 work.desk.lay_down(until, told).await?;
                 fault::pass(Fault::CallNoted).await;
-                return Ok(Rest::Waiting);
+                return Ok(Rest::until(until, now));
             }
             Box::pin(work.act(next)).await?;
         }
@@ -89,26 +91,21 @@ impl CallWork {
         self.desk.effects.iter().find(|effect| effect.kind == "call")
     }
 
-    fn next(&self) -> Next {
-        let rules = &self.desk.world.rules;
-        let long = |duration: std::time::Duration| Duration::from_std(duration).unwrap_or(Duration::MAX);
+    fn next(&self, now: DateTime<Utc>) -> Next {
         decide::next(&decide::Situation {
-            now: self.desk.now(),
+            now,
+            deadline: self.desk.ticket.deadline_at,
             cancelled: self.desk.cancel_requested(),
             steps: &self.desk.steps,
             call: self.call(),
-            hung_up: &self.desk.memory.hung_up,
             facts: &self.facts(),
             record: self.bridge.as_ref().is_some_and(|bridge| bridge.plan.record),
-            transcript: self.lead.as_ref().is_some_and(|lead| lead.call_transcription.is_some()),
-            delivery: self.desk.deliver_next(),
+            delivery: self.desk.deliver_next(now),
             memory: &self.desk.memory,
             last_report: self.desk.reports.last().map(|row| row.received_at),
             last_look: self.looks.last,
             looks_without_news: self.looks.without_news,
-            silent_after: long(rules.silent_after),
-            recording_wait: long(rules.recording_wait),
-            longest_call: long(rules.max_duration + rules.ring_timeout * 2),
+            times: Times::of(&self.desk.world.rules),
         })
     }
 
@@ -116,7 +113,8 @@ impl CallWork {
         match next {
             Next::Begin => self.begin().await,
             Next::Deliver(delivery) => self.desk.deliver(delivery).await,
-            Next::Withdraw(effect) => self.desk.withdraw(effect, "cancelled").await,
+            Next::Expire => self.expire().await,
+            Next::Withdraw(effect, reason) => self.desk.withdraw(effect, reason).await,
             Next::HangUp(sid) => self.hang_up(&sid).await,
             Next::LookAt(effect) => self.look_at(effect).await,
             Next::TellHeld => self.tell_held().await,
@@ -158,8 +156,13 @@ impl CallWork {
         self.write(tx, vec![], running).await
     }
 
+    async fn expire(&mut self) -> Result<(), StorageError> {
+        let tx = self.desk.begin().await?;
+        let result = json!({ "lead_id": self.lead_json(), "deadline_at": self.desk.ticket.deadline_at });
+        self.write(tx, vec![], Outcome::Failed("deadline_passed".into(), result)).await
+    }
+
     async fn hang_up(&mut self, sid: &str) -> Result<(), StorageError> {
-        self.desk.memory.hung_up.insert(sid.to_owned());
         if let Err(error) = self.desk.world.ports.telephony.hang_up(sid).await {
             tracing::warn!(ticket.id = %self.desk.id(), %error, "the call could not be ended");
         }

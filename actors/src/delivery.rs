@@ -3,122 +3,45 @@
 //!
 //! [`next`] decides from rows alone; the methods of [`Desk`] do one thing each and write it down.
 
+mod next;
+
 use apex_storage::fault::{self, Fault};
-use apex_storage::model::{EffectId, TicketState};
-use apex_storage::{Effect, InboxRow, JournalEntry, Node, StorageError};
+use apex_storage::model::EffectId;
+use apex_storage::{Effect, JournalEntry, StorageError};
 use chrono::{DateTime, Duration, Utc};
 use serde_json::json;
 
-use crate::desk::{Desk, Memory};
+use crate::desk::Desk;
 use crate::metrics;
-use crate::ports::{CallRequest, SendError, TextRequest};
+use crate::ports::{CallRequest, PortError, SendError, TextRequest};
+use crate::retry::{self, Class, Verdict};
+use next::{look_of, send_of};
+
+pub(crate) use next::{Delivery, Situation, next};
 
 /// How often an unclear effect is looked for.
 const LOOK_EVERY: Duration = Duration::seconds(1);
-/// Longest wait between two tries that the provider did not take.
-const LONGEST_BACKOFF: i64 = 30;
+/// How often an effect that was set aside is looked for, once its sender is gone.
+const HELD_LOOK_EVERY: Duration = Duration::seconds(10);
+/// A provider's clock and ours differ by less; what it made earlier is none of ours.
+const CLOCKS_APART: Duration = Duration::hours(2);
 /// How long a number stays busy for us while another call to it is unclear.
 const BUSY_NUMBER: Duration = Duration::milliseconds(250);
-
-/// The next thing to do for a ticket's effects.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Delivery {
-    /// A callback names the provider's id of an effect.
-    Bind(EffectId, String),
-    /// A second call answers to an effect that has its call: end it.
-    Surplus(EffectId, String),
-    /// It may be sent.
-    Send(EffectId),
-    /// It was being sent when its sender died: nobody knows.
-    Doubt(EffectId),
-    /// Ask the provider whether it happened.
-    LookUp(EffectId),
-    /// It cannot have happened and its sender is gone: it may be sent again.
-    Again(EffectId),
-    /// It may have happened and its sender may still act: set it aside.
-    Hold(EffectId),
-    /// Nothing before this time.
-    Wait(DateTime<Utc>),
-    /// Every effect is settled.
-    Settled,
-}
-
-/// What a decision about effects looks at.
-pub(crate) struct Situation<'a> {
-    pub effects: &'a [Effect],
-    pub reports: &'a [InboxRow],
-    pub memory: &'a Memory,
-    pub node: &'a Node,
-    pub now: DateTime<Utc>,
-    pub lookup_for: Duration,
-}
-
-/// Decides. The order matters: what is known is written down before anything new is begun.
-pub(crate) fn next(s: &Situation<'_>) -> Delivery {
-    if let Some(known) = s.effects.iter().find_map(|effect| claimed_by_report(s, effect)) {
-        return known;
-    }
-    let mut wait: Option<DateTime<Utc>> = None;
-    for effect in s.effects {
-        match one(s, effect) {
-            Delivery::Settled => {}
-            Delivery::Wait(at) => wait = Some(wait.map_or(at, |earlier| earlier.min(at))),
-            other => return other,
-        }
-    }
-    wait.map_or(Delivery::Settled, Delivery::Wait)
-}
-
-/// The first id that a callback names is the effect's; any other is surplus.
-fn claimed_by_report(s: &Situation<'_>, effect: &Effect) -> Option<Delivery> {
-    let mut named = s.reports.iter().filter(|row| row.effect_id == effect.id);
-    match (&effect.sid, effect.state.as_str()) {
-        (None, "sending" | "unknown" | "held") => named.next().map(|row| Delivery::Bind(effect.id, row.sid.clone())),
-        (Some(sid), _) if effect.kind == "call" => named
-            .find(|row| row.sid != *sid && !s.memory.hung_up.contains(&row.sid))
-            .map(|row| Delivery::Surplus(effect.id, row.sid.clone())),
-        _ => None,
-    }
-}
-
-fn one(s: &Situation<'_>, effect: &Effect) -> Delivery {
-    let rested = |what: &str| s.memory.not_before(what).filter(|at| *at > s.now);
-    match effect.state.as_str() {
-        "intended" => rested(&try_of(effect.id)).map_or(Delivery::Send(effect.id), Delivery::Wait),
-        "sending" => Delivery::Doubt(effect.id),
-        "unknown" => {
-            let deadline = effect.sent_at.unwrap_or(effect.created_at) + s.lookup_for;
-            match rested(&look_of(effect.id)) {
-                Some(at) => Delivery::Wait(at.min(deadline.max(s.now + Duration::milliseconds(50)))),
-                // At least one look, also when the time has run out while nobody was there.
-                None if s.now < deadline || s.memory.tries(&look_of(effect.id)) == 0 => Delivery::LookUp(effect.id),
-                None if effect.sender.as_deref().is_some_and(|sender| s.node.outlived(sender)) => {
-                    Delivery::Again(effect.id)
-                }
-                None => Delivery::Hold(effect.id),
-            }
-        }
-        _ => Delivery::Settled,
-    }
-}
-
-fn try_of(effect: EffectId) -> String {
-    format!("send:{effect}")
-}
-
-fn look_of(effect: EffectId) -> String {
-    format!("look:{effect}")
-}
+/// The stage of a ticket that waits for a person, since everything is held.
+pub(crate) const WITHHELD: &str = "effects_held";
 
 impl Desk {
-    pub fn deliver_next(&self) -> Delivery {
+    /// The next thing to do, as things stood at `now`.
+    pub fn deliver_next(&self, now: DateTime<Utc>) -> Delivery {
         next(&Situation {
             effects: &self.effects,
             reports: &self.reports,
             memory: &self.memory,
-            node: &self.node,
-            now: self.now(),
+            node: &self.node.id,
+            now,
             lookup_for: Duration::from_std(self.world.rules.lookup_for).unwrap_or(Duration::MAX),
+            hold: self.world.rules.hold_effects,
+            withheld_told: self.stages.contains(WITHHELD),
         })
     }
 
@@ -128,6 +51,8 @@ impl Desk {
             Delivery::Bind(id, sid) => self.bind(id, &sid, "callback").await,
             Delivery::Surplus(id, sid) => self.end_surplus(id, &sid).await,
             Delivery::Send(id) => self.send(id).await,
+            Delivery::Withhold(id) => self.withhold(id).await,
+            Delivery::Drop(id) => self.withdraw(id, "cancelled by a person").await,
             Delivery::Doubt(id) => self.doubt(id, "the sender died while it was sending").await,
             Delivery::LookUp(id) => self.look_up(id).await,
             Delivery::Again(id) => self.send_again(id).await,
@@ -155,15 +80,16 @@ impl Desk {
             }
         }
         let mut tx = self.begin().await?;
-        let journal = apex_storage::Journal { seen: self.ticket.seq, entries: vec![], outcome: self.running() };
-        tx.write_journal(self.ticket.id, &journal).await?;
-        let sending = tx.mark_sending(id).await?;
-        self.ticket.state = TicketState::Running;
-        if !sending {
-            self.memory.put_off(&try_of(id), self.now() + BUSY_NUMBER);
+        let sending = JournalEntry::note("sending", json!({ "effect_id": id, "node": self.node.id }));
+        let journal = self.journal(vec![sending], self.running());
+        let (seq, now) = (tx.write_journal(self.ticket.id, &journal).await?, tx.now());
+        if !tx.mark_sending(id).await? {
+            self.memory.put_off(&send_of(id), self.now() + BUSY_NUMBER);
             return self.reload_effects().await;
         }
-        let (now, node) = (self.now(), self.node.id.clone());
+        self.written(journal, seq, now);
+        self.forget_basis(); // what comes next is the answer
+        let node = self.node.id.clone();
         self.change(id, |effect| {
             effect.state = "sending".into();
             effect.sender = Some(node);
@@ -211,17 +137,7 @@ impl Desk {
                 fault::pass(Fault::CallLive).await;
                 Ok(())
             }
-            Err(SendError::NotSent { reason, retry_after }) => {
-                let tries = self.memory.tries(&try_of(id));
-                let backoff = Duration::seconds((1_i64 << tries.min(5)).min(LONGEST_BACKOFF));
-                let asked = retry_after.and_then(|wait| Duration::from_std(wait).ok()).unwrap_or_default();
-                self.memory.tried(&try_of(id), self.now() + backoff.max(asked));
-                let mut tx = self.begin().await?;
-                tx.intend_again(id).await?;
-                self.commit(tx, vec![note("not_sent", id, &reason)], self.running()).await?;
-                self.change(id, back_to_intended);
-                Ok(())
-            }
+            Err(SendError::NotSent { reason, retry_after }) => self.put_back(id, &reason, retry_after).await,
             Err(SendError::Refused { code, reason }) => {
                 let reason = format!("{code}: {reason}");
                 let mut tx = self.begin().await?;
@@ -236,6 +152,34 @@ impl Desk {
             }
             Err(SendError::Unknown(reason)) => self.doubt(id, &reason).await,
         }
+    }
+
+    /// The provider certainly did not take it: it is tried again later.
+    async fn put_back(
+        &mut self,
+        id: EffectId,
+        reason: &str,
+        retry_after: Option<std::time::Duration>,
+    ) -> Result<(), StorageError> {
+        let what = send_of(id);
+        let (nth, asked) = (self.memory.tries(&what) + 1, retry_after.and_then(|wait| Duration::from_std(wait).ok()));
+        let Verdict::Again(wait) = retry::SEND.judge(nth, Class::Retryable, asked, apex_storage::clock::jitter())
+        else {
+            return self.withdraw(id, "not sent").await;
+        };
+        let mut tx = self.begin().await?;
+        tx.intend_again(id).await?;
+        let data = json!({ "effect_id": id, "reason": reason, "what": what, "try": nth, "until": tx.now() + wait });
+        self.commit(tx, vec![JournalEntry::note("not_sent", data)], self.running()).await?;
+        metrics::retried(Class::Retryable.as_str());
+        self.change(id, back_to_intended);
+        Ok(())
+    }
+
+    /// Everything is held: the ticket waits for a person.
+    async fn withhold(&mut self, id: EffectId) -> Result<(), StorageError> {
+        let tx = self.begin().await?;
+        self.commit(tx, vec![JournalEntry::stage(WITHHELD, json!({ "effect_id": id }))], self.running()).await
     }
 
     /// Gives up an effect that was not sent.
@@ -254,7 +198,9 @@ impl Desk {
         let is_call = self.effect(id)?.kind == "call";
         let mut tx = self.begin().await?;
         if !tx.mark_live(id, sid).await? {
-            return Err(StorageError::Stale);
+            tracing::error!(ticket.id = %self.ticket.id, effect.id = %id, "another effect has the provider's id");
+            self.memory.hung_up.insert(sid.to_owned());
+            return Ok(());
         }
         let data = json!({ "effect_id": id, "sid": sid, "by": by });
         let is_news = is_call && !self.stages.contains("dial_requested");
@@ -282,9 +228,28 @@ impl Desk {
 
     /// Asks the provider. The only call that nobody here knows is ours: at most one to a number is unclear at a time.
     async fn look_up(&mut self, id: EffectId) -> Result<(), StorageError> {
-        self.memory.tried(&look_of(id), self.now() + LOOK_EVERY);
         let effect = self.effect(id)?.clone();
-        let Some(to) = &effect.to_number else { return Ok(()) };
+        let pace = if effect.state == "held" { HELD_LOOK_EVERY } else { LOOK_EVERY };
+        self.memory.put_off(&look_of(id), self.now() + pace);
+        self.memory.looked.insert(id, false); // until the provider says otherwise
+        match self.find(&effect).await? {
+            Ok(found) => match found.as_slice() {
+                [sid] => return self.bind(id, sid, "look_up").await,
+                found => drop(self.memory.looked.insert(id, found.is_empty())),
+            },
+            Err(error) => tracing::warn!(ticket.id = %self.ticket.id, effect.id = %id, %error, "look-up failed"),
+        }
+        Ok(())
+    }
+
+    /// Ids at the provider that may be the effect's.
+    async fn find(&self, effect: &Effect) -> Result<Result<Vec<String>, PortError>, StorageError> {
+        let mut tx = self.world.store.tenant_read(self.lease.org).await?;
+        if tx.is_ambiguous(effect).await? {
+            return Ok(Err(PortError::Missing("another one to the number is unclear, too".into())));
+        }
+        drop(tx);
+        let Some(to) = &effect.to_number else { return Ok(Ok(vec![])) };
         let from = effect.from_number.clone().unwrap_or_default();
         let telephony = &self.world.ports.telephony;
         let found = match effect.kind.as_str() {
@@ -293,35 +258,27 @@ impl Desk {
         };
         let found = match found {
             Ok(found) => found,
-            Err(error) => {
-                tracing::warn!(ticket.id = %self.ticket.id, effect.id = %id, %error, "look-up failed");
-                return Ok(());
-            }
+            Err(error) => return Ok(Err(error)),
         };
-        let since = effect.sent_at.unwrap_or(effect.created_at) - Duration::seconds(5);
+        let since = effect.sent_at.unwrap_or(effect.created_at) - CLOCKS_APART;
         let mut ours = Vec::new();
         let mut tx = self.world.store.tenant_read(self.lease.org).await?;
         for found in found.into_iter().filter(|found| found.created_at.is_none_or(|at| at >= since)) {
-            if !tx.sid_is_bound(&found.sid).await? {
+            if !tx.sid_is_of_another(&found.sid, effect.id).await? {
                 ours.push(found.sid);
             }
         }
-        drop(tx);
-        match ours.as_slice() {
-            [sid] => self.bind(id, sid, "look_up").await,
-            _ => Ok(()),
-        }
+        Ok(Ok(ours))
     }
 
     async fn send_again(&mut self, id: EffectId) -> Result<(), StorageError> {
+        let reason = match self.effect(id)?.verdict.as_deref() {
+            Some("release") => "released by a person",
+            _ => "its sender is gone and the provider has nothing",
+        };
         let mut tx = self.begin().await?;
         tx.intend_again(id).await?;
-        self.commit(
-            tx,
-            vec![note("sent_again", id, "its sender is gone and the provider has nothing")],
-            self.running(),
-        )
-        .await?;
+        self.commit(tx, vec![note("sent_again", id, reason)], self.running()).await?;
         self.change(id, back_to_intended);
         Ok(())
     }
@@ -336,17 +293,18 @@ impl Desk {
         self.change(id, |effect| {
             effect.state = "held".into();
             effect.reason = Some(REASON.into());
+            effect.verdict = None;
         });
         Ok(())
     }
 
     async fn end_surplus(&mut self, id: EffectId, sid: &str) -> Result<(), StorageError> {
-        self.memory.hung_up.insert(sid.to_owned());
         if let Err(error) = self.world.ports.telephony.hang_up(sid).await {
             tracing::warn!(ticket.id = %self.ticket.id, %error, "a surplus call could not be ended");
         }
         let tx = self.begin().await?;
-        self.commit(tx, vec![note("surplus_call_ended", id, sid)], self.running()).await
+        let data = json!({ "effect_id": id, "sid": sid });
+        self.commit(tx, vec![JournalEntry::note("surplus_call_ended", data)], self.running()).await
     }
 
     pub async fn reload_effects(&mut self) -> Result<(), StorageError> {

@@ -7,16 +7,20 @@ use std::sync::Arc;
 
 use apex_storage::fault::{self, Fault};
 use apex_storage::model::call::Report;
-use apex_storage::model::{EffectId, TicketId, TicketState};
+use apex_storage::model::{EffectId, InboxId, TicketId, TicketState};
 use apex_storage::{
-    Effect, FencedTx, InboxRow, Journal, JournalEntry, Lease, NewInboxRow, Node, Outcome, Project, StorageError, Ticket,
+    Effect, FencedTx, InboxRow, Journal, JournalEntry, Lease, NewInboxRow, Node, Outcome, Project, StorageError,
+    Ticket, TicketEvent,
 };
 use chrono::{DateTime, Duration, Utc};
 use serde_json::{Value, json};
 
+use crate::basis::Basis;
 use crate::callback::CallbackRef;
 use crate::context;
+use crate::memory::Memory;
 use crate::metrics;
+use crate::retry::{Class, RetryRule, Verdict};
 use crate::runner::Seat;
 use crate::world::World;
 
@@ -25,7 +29,11 @@ const IN_HAND: Duration = Duration::seconds(90);
 /// Deaths in hand after which a ticket is set aside.
 const MAX_CRASHES: i64 = 3;
 /// Most journal entries that are read back.
-const JOURNAL_LIMIT: i64 = 10_000;
+pub(crate) const JOURNAL_LIMIT: i64 = 10_000;
+/// Dead letters of one correlation at which a person is alerted, and at each multiple of it.
+const ALERT_AT: i64 = 3;
+/// A time that lies further ahead was written before the clock was set back.
+pub(crate) const CLOCK_SET_BACK: Duration = Duration::seconds(5);
 
 /// A ticket and all that belongs to it.
 pub(crate) struct Desk {
@@ -41,41 +49,13 @@ pub(crate) struct Desk {
     /// The stages that were told.
     pub stages: HashSet<String>,
     pub memory: Memory,
-    handled_up_to: Option<DateTime<Utc>>,
+    /// What the decision in hand looks at; `None`: an answer is being noted.
+    basis: Option<Basis>,
+    /// The reports that a journalled decision has heard.
+    heard: HashSet<InboxId>,
+    /// Reports that were marked as looked at.
+    handled: usize,
     newest_stage: Option<String>,
-}
-
-/// What may be forgotten: when to try again, and what was tried.
-#[derive(Default)]
-pub(crate) struct Memory {
-    not_before: HashMap<String, DateTime<Utc>>,
-    tries: HashMap<String, u32>,
-    pub hung_up: HashSet<String>,
-}
-
-impl Memory {
-    /// Puts something off without having tried it.
-    pub fn put_off(&mut self, what: &str, next: DateTime<Utc>) {
-        self.not_before.insert(what.to_owned(), next);
-    }
-
-    /// Notes one more try of something and when the next one may be. How often it was tried.
-    pub fn tried(&mut self, what: &str, next: DateTime<Utc>) -> u32 {
-        self.put_off(what, next);
-        let tries = self.tries.entry(what.to_owned()).or_default();
-        *tries += 1;
-        *tries
-    }
-
-    /// When something may be tried, if it has to wait.
-    pub fn not_before(&self, what: &str) -> Option<DateTime<Utc>> {
-        self.not_before.get(what).copied()
-    }
-
-    /// How often something was tried.
-    pub fn tries(&self, what: &str) -> u32 {
-        self.tries.get(what).copied().unwrap_or(0)
-    }
 }
 
 impl Desk {
@@ -109,8 +89,10 @@ impl Desk {
             project,
             effects,
             reports,
-            memory: Memory::default(),
-            handled_up_to: None,
+            memory: Memory::of(&journal),
+            basis: None,
+            heard: bases(&journal).flat_map(|basis| basis.heard).collect(),
+            handled: 0,
         };
         if crashes >= MAX_CRASHES && !desk.is_over() {
             tracing::error!(ticket.id = %ticket, crashes, "ticket set aside: its actor died with it in hand too often");
@@ -128,8 +110,43 @@ impl Desk {
         if ticket.seq != self.ticket.seq {
             return Err(StorageError::Stale);
         }
+        if ticket.wake != self.ticket.wake {
+            self.effects = tx.effects_of_ticket(self.ticket.id).await?; // somebody passed a verdict on them
+        }
         self.ticket = ticket;
         Ok(())
+    }
+
+    /// The time of a decision that is made now; what it leads to is written together with what it looked at.
+    pub fn decide(&mut self, looks: u32) -> DateTime<Utc> {
+        let at = self.now();
+        let waiting = |effect: &&Effect| matches!(effect.state.as_str(), "intended" | "held");
+        let unclear = |effect: &Effect| matches!(effect.state.as_str(), "unknown" | "held");
+        let verdict = |effect: &Effect| Some((effect.id, effect.verdict.clone()?));
+        self.basis = Some(Basis {
+            at,
+            heard: self.reports.iter().map(|row| row.id).filter(|id| !self.heard.contains(id)).collect(),
+            cancelled: self.cancel_requested(),
+            hold: self.world.rules.hold_effects,
+            deadline: self.ticket.deadline_at,
+            verdicts: self.effects.iter().filter(waiting).filter_map(verdict).collect(),
+            waits: self
+                .memory
+                .not_before
+                .iter()
+                .filter(|(_, until)| **until > at)
+                .map(|(k, v)| (k.clone(), *v))
+                .collect(),
+            looked: self.memory.looked.clone(),
+            looks,
+            node: self.effects.iter().any(unclear).then(|| self.node.id.clone()),
+        });
+        at
+    }
+
+    /// What is written next is an answer from outside, not a decision.
+    pub fn forget_basis(&mut self) {
+        self.basis = None;
     }
 
     pub fn now(&self) -> DateTime<Utc> {
@@ -173,7 +190,12 @@ impl Desk {
 
     /// Whether anything is known that no commit has told yet.
     pub fn has_news(&self) -> bool {
-        self.reports.last().is_some_and(|row| Some(row.received_at) > self.handled_up_to)
+        self.reports.len() > self.handled
+    }
+
+    /// The time of the newest report, unless all were marked as looked at. Not the last one's: clocks are set back.
+    fn newest_report(&self) -> Option<DateTime<Utc>> {
+        self.reports.iter().map(|row| row.received_at).max().filter(|_| self.has_news())
     }
 
     /// Appends to the journal, marks the reports as looked at, commits, and makes memory equal to the rows.
@@ -183,22 +205,71 @@ impl Desk {
         entries: Vec<JournalEntry>,
         outcome: Outcome,
     ) -> Result<(), StorageError> {
-        let newest = self.reports.last().map(|row| row.received_at);
-        if let Some(newest) = newest.filter(|newest| Some(*newest) > self.handled_up_to) {
+        let reports = self.reports.len();
+        if let Some(newest) = self.newest_report() {
             tx.mark_handled(self.ticket.id, newest).await?;
         }
-        let journal = Journal { seen: self.ticket.seq, entries, outcome };
+        if let Outcome::Dead(code) = &outcome {
+            self.bury(&mut tx, code).await?;
+        }
+        let journal = self.journal(entries, outcome);
         let seq = tx.write_journal(self.ticket.id, &journal).await?;
         let now = tx.now();
         tx.commit().await?;
-        self.handled_up_to = newest;
-        self.apply(journal, seq, now);
-        self.publish();
+        self.handled = reports;
+        self.written(journal, seq, now);
         if self.is_over() {
             metrics::ticket_ended(&self.ticket);
             fault::pass(Fault::TicketEnded).await;
         }
         Ok(())
+    }
+
+    /// A write to the ticket as it stands. What the decision looked at goes with the first entry, if there is one.
+    pub fn journal(&self, entries: Vec<JournalEntry>, outcome: Outcome) -> Journal {
+        let is_told = !entries.is_empty() || outcome.state().is_final();
+        let basis = self.basis.as_ref().filter(|_| is_told).map(|basis| json!(basis));
+        Journal { seen: self.ticket.seq, wake: self.ticket.wake, basis, entries, outcome }
+    }
+
+    /// Makes memory equal to what was committed, and tells readers.
+    pub fn written(&mut self, journal: Journal, seq: i64, now: DateTime<Utc>) {
+        if let Some(basis) = self.basis.as_mut().filter(|_| journal.basis.is_some()) {
+            self.heard.extend(basis.heard.drain(..));
+        }
+        self.apply(journal, seq, now);
+        self.publish();
+    }
+
+    async fn bury(&self, tx: &mut FencedTx, code: &str) -> Result<(), StorageError> {
+        let deaths = tx.bury(&self.ticket, code).await?;
+        let repeated = deaths % ALERT_AT == 0;
+        metrics::dead_letter(repeated);
+        if repeated {
+            tracing::error!(ticket.id = %self.ticket.id, deaths, "the same work was set aside again and again");
+        }
+        Ok(())
+    }
+
+    /// Notes a failed try of a piece of work and puts it off; `false`: it has failed for good, and nothing was written.
+    pub async fn try_again(
+        &mut self,
+        what: &str,
+        rule: RetryRule,
+        class: Class,
+        reason: &str,
+    ) -> Result<bool, StorageError> {
+        let nth = self.memory.tries(what) + 1;
+        let Verdict::Again(wait) = rule.judge(nth, class, None, apex_storage::clock::jitter()) else {
+            return Ok(false);
+        };
+        tracing::warn!(ticket.id = %self.ticket.id, what, reason, nth, "failed, trying again");
+        let tx = self.begin().await?;
+        let data =
+            json!({ "what": what, "try": nth, "until": tx.now() + wait, "class": class.as_str(), "reason": reason });
+        self.commit(tx, vec![JournalEntry::note("retry", data)], self.running()).await?;
+        metrics::retried(class.as_str());
+        Ok(true)
     }
 
     fn apply(&mut self, journal: Journal, seq: i64, now: DateTime<Utc>) {
@@ -213,6 +284,7 @@ impl Desk {
                     self.newest_stage = Some(name.clone());
                     self.stages.insert(name);
                 }
+                "note" => self.memory.learn(&name, &entry.data),
                 _ => {}
             }
         }
@@ -244,7 +316,13 @@ impl Desk {
     /// Lays the ticket down until a time or a report. Writes nothing when nothing changed but the time by a little.
     pub async fn lay_down(&mut self, until: DateTime<Utc>, entries: Vec<JournalEntry>) -> Result<(), StorageError> {
         let same_time = self.ticket.due_at.is_some_and(|due| (due - until).abs() < Duration::milliseconds(100));
-        if self.ticket.state == TicketState::Waiting && entries.is_empty() && same_time && !self.has_news() {
+        let same_clock = self.ticket.updated_at <= self.now() + CLOCK_SET_BACK;
+        if same_clock
+            && self.ticket.state == TicketState::Waiting
+            && entries.is_empty()
+            && same_time
+            && !self.has_news()
+        {
             return Ok(());
         }
         let tx = self.begin().await?;
@@ -253,13 +331,11 @@ impl Desk {
 
     /// Marks late reports of an ended ticket as looked at.
     pub async fn acknowledge(&mut self) -> Result<(), StorageError> {
-        let Some(newest) = self.reports.last().map(|row| row.received_at) else { return Ok(()) };
-        if self.has_news() {
-            let mut tx = self.begin().await?;
-            tx.mark_handled(self.ticket.id, newest).await?;
-            tx.commit().await?;
-            self.handled_up_to = Some(newest);
-        }
+        let Some(newest) = self.newest_report() else { return Ok(()) };
+        let mut tx = self.begin().await?;
+        tx.mark_handled(self.ticket.id, newest).await?;
+        tx.commit().await?;
+        self.handled = self.reports.len();
         Ok(())
     }
 
@@ -293,9 +369,14 @@ impl Desk {
 async fn let_go(mut tx: FencedTx, id: TicketId, row: Option<Ticket>) -> Result<(), StorageError> {
     if let Some(row) = row.filter(|row| !row.state.is_final()) {
         let outcome = Outcome::Failed("project_deleted".into(), json!({}));
-        tx.write_journal(id, &Journal { seen: row.seq, entries: vec![], outcome }).await?;
+        tx.write_journal(id, &Journal { seen: row.seq, wake: row.wake, basis: None, entries: vec![], outcome }).await?;
     }
     let now = tx.now();
     tx.mark_handled(id, now).await?;
     tx.commit().await
+}
+
+/// What the decisions of a journal looked at, oldest first.
+pub(crate) fn bases(journal: &[TicketEvent]) -> impl Iterator<Item = Basis> {
+    journal.iter().filter_map(|event| serde_json::from_value(event.basis.clone()?).ok())
 }

@@ -5,8 +5,10 @@
 //! `task_ticket`. What the actors need from outside are the traits in [`ports`].
 
 mod accountant;
+mod basis;
 mod call;
 pub mod callback;
+pub mod clockwork;
 pub mod context;
 mod delivery;
 mod desk;
@@ -18,16 +20,21 @@ mod handle;
 mod kind;
 mod lease;
 mod meaning;
+mod memory;
 mod message;
 pub mod metrics;
 mod nudge;
+mod outage;
 mod placement;
 pub mod ports;
 mod project;
+pub mod replay;
 mod request;
 mod restart;
+pub mod retry;
 mod runner;
 mod sales_bridge;
+pub mod schedule;
 mod sentinel;
 mod sniper;
 mod supervisor;
@@ -35,6 +42,7 @@ mod sweeper;
 mod task_ticket;
 pub mod tasks;
 mod ticket;
+mod watch;
 pub mod world;
 
 #[cfg(test)]

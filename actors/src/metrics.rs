@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 use crate::failure::Cause;
+use crate::kind::ActorKind;
 
 const HANDLE_SECONDS: &str = "apex_actor_handle_seconds";
 const RESTARTS: &str = "apex_actor_restarts_total";
@@ -20,6 +21,11 @@ const TICKET_SECONDS: &str = "apex_ticket_seconds";
 const CALLS: &str = "apex_calls_total";
 const EFFECTS: &str = "apex_effects";
 const SPEND: &str = "apex_spend_micros_total";
+const DEAD_LETTERS: &str = "apex_dead_letters_total";
+const DEAD_LETTER_ALERTS: &str = "apex_dead_letter_alerts_total";
+const RETRIES: &str = "apex_retries_total";
+const SCHEDULED: &str = "apex_scheduled_runs_total";
+const BROKEN: &str = "apex_broken_promises";
 
 /// A message in hand for longer is told in the log.
 const SLOW: Duration = Duration::from_secs(5);
@@ -38,6 +44,22 @@ pub fn describe() {
     describe_counter!(CALLS, "calls that ended, by outcome");
     describe_counter!(EFFECTS, "calls and messages that reached a state");
     describe_counter!(SPEND, "what was spent, micro-dollars");
+    describe_counter!(DEAD_LETTERS, "tickets that were set aside");
+    describe_counter!(DEAD_LETTER_ALERTS, "tickets that were set aside for a correlation that keeps failing");
+    describe_counter!(RETRIES, "steps that are tried again, by class of failure");
+    describe_counter!(SCHEDULED, "runs that a schedule began on this node");
+    describe_gauge!(BROKEN, "promises of all tenants that are broken now, by kind");
+    begin_at_zero();
+}
+
+/// An alert on growth misses the first of a counter that is not there before.
+fn begin_at_zero() {
+    for name in [DEAD_LETTERS, DEAD_LETTER_ALERTS] {
+        counter!(name).increment(0);
+    }
+    for kind in ActorKind::ALL {
+        counter!(PARKED, "actor" => kind.as_str()).increment(0);
+    }
 }
 
 /// One message in hand: measured from here until it is dropped, whatever the end.
@@ -113,4 +135,27 @@ pub(crate) fn effect(state: &'static str) {
 /// Something was charged.
 pub(crate) fn spent(micros: i64) {
     counter!(SPEND).increment(u64::try_from(micros).unwrap_or_default());
+}
+
+/// A ticket was set aside. `repeated`: its correlation keeps failing, somebody has to look.
+pub(crate) fn dead_letter(repeated: bool) {
+    counter!(DEAD_LETTERS).increment(1);
+    if repeated {
+        counter!(DEAD_LETTER_ALERTS).increment(1);
+    }
+}
+
+/// A step is tried again after a failure of this class.
+pub(crate) fn retried(class: &'static str) {
+    counter!(RETRIES, "class" => class).increment(1);
+}
+
+/// A schedule began so many runs.
+pub(crate) fn scheduled(runs: u64) {
+    counter!(SCHEDULED).increment(runs);
+}
+
+/// So many promises of a kind are broken now.
+pub(crate) fn broken_promises(kind: &str, count: i64) {
+    gauge!(BROKEN, "kind" => kind.to_owned()).set(f64::from(i32::try_from(count).unwrap_or(i32::MAX)));
 }

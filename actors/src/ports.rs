@@ -90,6 +90,21 @@ pub struct Found {
     pub created_at: Option<DateTime<Utc>>,
 }
 
+/// A call that the provider says it made or took.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlacedCall {
+    /// The provider's id.
+    pub sid: String,
+    /// The number it came from.
+    pub from: String,
+    /// Whether it was asked for over the API; other calls were taken, or are second legs.
+    pub is_outbound_api: bool,
+    /// How long it lasted, seconds; 0 while it lasts.
+    pub seconds: u32,
+    /// When it ended, if it has.
+    pub ended_at: Option<DateTime<Utc>>,
+}
+
 /// Phones.
 #[async_trait]
 pub trait Telephony: Send + Sync {
@@ -103,6 +118,8 @@ pub trait Telephony: Send + Sync {
     async fn send_text(&self, request: &TextRequest) -> Result<String, SendError>;
     /// Calls between two numbers, newest first.
     async fn find_calls(&self, to: &Phone, from: &str) -> Result<Vec<Found>, PortError>;
+    /// Every call of the account that began since then, as far as a few thousand reach.
+    async fn calls_since(&self, since: DateTime<Utc>) -> Result<Vec<PlacedCall>, PortError>;
     /// Messages between two numbers with this text, newest first.
     async fn find_texts(&self, to: &Phone, from: &str, body: &str) -> Result<Vec<Found>, PortError>;
     /// How a call and its second leg stand now.

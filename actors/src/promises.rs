@@ -1,5 +1,6 @@
 //! The promises of the tree, one test each, on real rows.
 
+mod clockwork;
 mod failures;
 mod life;
 mod ractor_facts;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use apex_storage::model::TicketId;
 use apex_storage::{Lease, Node, StorageError};
+use chrono::{DateTime, Duration, Utc};
 
 use crate::world::World;
 
@@ -23,8 +24,20 @@ pub(crate) struct Seat {
 pub(crate) enum Rest {
     /// Nothing before the ticket is due or nudged again.
     Waiting,
+    /// Nothing for so long that nobody need stay: whoever is nudged reads the ticket again.
+    Long,
     /// Nothing at all.
     Over,
+}
+
+/// A ticket that waits longer holds nothing but its row.
+const LONG: Duration = Duration::seconds(30);
+
+impl Rest {
+    /// The rest of a ticket that was laid down at `now`.
+    pub fn until(until: DateTime<Utc>, now: DateTime<Utc>) -> Self {
+        if until - now > LONG { Self::Long } else { Self::Waiting }
+    }
 }
 
 /// The only writer of one ticket.

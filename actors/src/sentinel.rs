@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use apex_config::dna;
-use apex_storage::StorageError;
+use apex_storage::{BrokenPromise, StorageError};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde_json::{Value, json};
 
@@ -13,6 +13,7 @@ use crate::error::ActorError;
 use crate::metrics::Handling;
 use crate::ports::PortError;
 use crate::project::{ChildArgs, Envelope};
+use crate::watch::{self, CALLED_TWICE};
 
 /// How long an answer is given again.
 const FRESH: Duration = Duration::from_secs(10);
@@ -59,6 +60,8 @@ struct Findings {
     /// Bytes; `None`: it cannot be told.
     disk_free: Option<u64>,
     disk_threshold: u64,
+    /// The longest broken first.
+    promises: Result<Vec<BrokenPromise>, StorageError>,
 }
 
 impl SentinelState {
@@ -67,7 +70,7 @@ impl SentinelState {
         match &self.last {
             Some((at, answer)) if clock.monotonic().saturating_duration_since(*at) < FRESH => answer.clone(),
             _ => {
-                let mut answer = self.look().await.answer();
+                let mut answer = Box::pin(self.look()).await.answer();
                 answer["checked_at"] = json!(timestamp(clock.now()));
                 self.last = Some((clock.monotonic(), answer.clone()));
                 answer
@@ -77,13 +80,15 @@ impl SentinelState {
 
     async fn look(&self) -> Findings {
         let world = &self.args.world;
-        let (database, telephony, disk_threshold) = tokio::join!(self.ping(), self.ring_up(), self.disk_threshold());
+        let (database, telephony, disk_threshold, promises) =
+            tokio::join!(self.ping(), self.ring_up(), self.disk_threshold(), self.broken_promises());
         Findings {
             database,
             telephony,
             has_llm: world.ports.llm.is_configured(),
             disk_free: disk_free(&world.data_dir),
             disk_threshold: disk_threshold.unwrap_or(DISK_THRESHOLD),
+            promises,
         }
     }
 
@@ -99,6 +104,12 @@ impl SentinelState {
             .unwrap_or_else(|_| Err(PortError::Transient(format!("no answer in {} s", PATIENCE.as_secs()))))
     }
 
+    async fn broken_promises(&self) -> Result<Vec<BrokenPromise>, StorageError> {
+        let (world, lease) = (&self.args.world, &self.args.lease);
+        let mut tx = world.store.tenant_read(lease.org).await?;
+        tx.broken_promises_of(lease.project, &watch::bounds(&world.rules)).await
+    }
+
     async fn disk_threshold(&self) -> Option<u64> {
         let mut tx = self.args.world.store.tenant_read(self.args.lease.org).await.ok()?;
         let project = tx.project(self.args.lease.project).await.ok()??;
@@ -108,13 +119,16 @@ impl SentinelState {
 }
 
 impl Findings {
-    /// Without a language model calls are analysed by rules, so a missing one is told but is not critical.
+    /// Without a language model calls are analysed by rules, so a missing one is told but is not critical. A broken promise
+    /// waits for somebody to look, unless it is the one that can never be made good.
     fn answer(&self) -> Value {
         let (database_ok, twilio_ok) = (self.database.is_ok(), self.telephony.is_ok());
         let disk_space_ok = self.disk_free.is_none_or(|free| free >= self.disk_threshold);
         // A refusal is an answer, too: it came over the internet.
         let internet_ok = matches!(self.telephony, Ok(()) | Err(PortError::Permanent(_)));
-        let is_healthy = database_ok && twilio_ok && disk_space_ok;
+        let broken = self.promises.as_deref().unwrap_or_default();
+        let called_twice = broken.iter().any(|promise| promise.kind == CALLED_TWICE);
+        let is_healthy = database_ok && twilio_ok && disk_space_ok && !called_twice;
         json!({
             "status": if is_healthy { "healthy" } else { "critical" },
             "database_ok": database_ok,
@@ -122,8 +136,13 @@ impl Findings {
             "gemini_ok": self.has_llm,
             "disk_space_ok": disk_space_ok,
             "internet_ok": internet_ok,
+            "promises": {
+                "ok": self.promises.as_ref().is_ok_and(Vec::is_empty),
+                "broken": broken.iter().map(told).collect::<Vec<_>>(),
+            },
             "detail": {
                 "database_ms": self.database.as_ref().ok().map(Duration::as_millis),
+                "promises": self.promises.as_ref().err().map(ToString::to_string),
                 "database": self.database.as_ref().err().map(ToString::to_string),
                 "twilio": self.telephony.as_ref().err().map(ToString::to_string),
                 "gemini": (!self.has_llm).then_some("not configured: calls are analysed by rules"),
@@ -132,6 +151,10 @@ impl Findings {
             },
         })
     }
+}
+
+fn told(promise: &BrokenPromise) -> Value {
+    json!({ "kind": promise.kind, "ref_id": promise.ref_id, "since": timestamp(promise.since) })
 }
 
 /// Free bytes for us on the disk of the directory.
@@ -151,7 +174,13 @@ mod tests {
             has_llm: true,
             disk_free: Some(5_000_000_000),
             disk_threshold: DISK_THRESHOLD,
+            promises: Ok(vec![]),
         }
+    }
+
+    fn broken(kind: &str) -> Findings {
+        let (kind, ref_id) = (kind.to_owned(), uuid::Uuid::now_v7());
+        Findings { promises: Ok(vec![BrokenPromise { kind, ref_id, since: chrono::DateTime::UNIX_EPOCH }]), ..fine() }
     }
 
     #[test]
@@ -179,6 +208,18 @@ mod tests {
         assert_eq!((&full["status"], &full["disk_space_ok"]), (&json!("critical"), &json!(false)));
         let gone = Findings { database: Err(StorageError::Stale), ..fine() }.answer();
         assert_eq!((&gone["status"], &gone["database_ok"]), (&json!("critical"), &json!(false)));
+    }
+
+    #[test]
+    fn broken_promises_are_told_and_only_a_second_call_is_critical() {
+        assert_eq!(fine().answer()["promises"], json!({ "ok": true, "broken": [] }));
+        let late = broken("lead_without_outcome").answer();
+        assert_eq!((&late["status"], &late["promises"]["ok"]), (&json!("healthy"), &json!(false)));
+        assert_eq!(late["promises"]["broken"][0]["kind"], "lead_without_outcome");
+        assert_eq!(late["promises"]["broken"][0]["since"], "1970-01-01T00:00:00.000Z");
+        assert_eq!(broken(CALLED_TWICE).answer()["status"], "critical");
+        let unread = Findings { promises: Err(StorageError::Stale), ..fine() }.answer();
+        assert_eq!(unread["promises"], json!({ "ok": false, "broken": [] }));
     }
 
     #[test]

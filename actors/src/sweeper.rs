@@ -1,15 +1,15 @@
-//! The sweeper: one loop per node that finds what no nudge told. It is the only timer of waiting tickets.
+//! The sweeper: one loop per node that finds what no nudge told. It is the only timer of waiting tickets. The other loops of
+//! a node are started beside it.
 
 use std::time::Duration;
 
-use apex_storage::model::{OrgId, ProjectId};
-use apex_storage::{Claim, DueTicket, StorageError};
+use apex_storage::{DueTicket, StorageError};
 use chrono::TimeDelta;
 use tokio::time::MissedTickBehavior;
-use uuid::Uuid;
 
 use crate::directory::Directory;
-use crate::metrics;
+use crate::outage::Outage;
+use crate::{clockwork, metrics, watch};
 
 /// Tickets of each kind that one sweep nudges.
 const BATCH: i64 = 500;
@@ -21,10 +21,14 @@ const UNREAD_AFTER: TimeDelta = TimeDelta::seconds(1);
 const IDLE_EVERY: Duration = Duration::from_secs(5);
 
 impl Directory {
-    /// Begins to sweep, and to passivate idle trees, until the shutdown.
+    /// Begins to sweep, to passivate idle trees, to run schedules and to watch over the promises, until the shutdown.
     pub fn start_sweeping(&self) {
         self.own(sweep_forever(self.clone()));
         self.own(passivate_forever(self.clone()));
+        self.own(clockwork::run_forever(self.clone()));
+        self.own(clockwork::tidy_forever(self.clone()));
+        self.own(watch::watch_forever(self.clone()));
+        self.own(watch::reconcile_forever(self.clone()));
     }
 
     /// One sweep: nudges due tickets of this node, due tickets of nobody, and tickets with unread callbacks; numbers new
@@ -50,48 +54,44 @@ impl Directory {
         Ok(due.len())
     }
 
-    /// Numbering is for one node at a time. On Postgres the relay is a project that nobody has: whoever holds its placement
-    /// numbers, in the transaction that claims it again and so keeps its row locked. On `SQLite` there is one node.
-    async fn number_events(&self) -> Result<(), StorageError> {
-        let store = &self.world().store;
-        let mut tx = store.system().await?;
-        if store.is_postgres() {
-            let (org, relay) = (OrgId(Uuid::nil()), ProjectId(Uuid::nil()));
-            if !matches!(tx.claim(org, relay, &self.node().id).await?, Claim::Granted(_)) {
-                return Ok(());
-            }
+    /// Nudges tickets that wait for a time of a clock that has gone back since. How many nudges.
+    ///
+    /// # Errors
+    ///
+    /// `Database`.
+    pub async fn sweep_misdated(&self) -> Result<usize, StorageError> {
+        let misdated = self.world().store.system_read().await?.misdated(BATCH).await?;
+        for DueTicket { id, org_id, project_id, actor } in &misdated {
+            self.nudge(*org_id, *project_id, *id, actor);
         }
-        tx.number_events(NUMBERED).await?;
-        tx.commit().await
+        Ok(misdated.len())
+    }
+
+    /// Numbering is for one node at a time: two would give the same numbers.
+    async fn number_events(&self) -> Result<(), StorageError> {
+        let mut tx = self.world().store.system().await?;
+        if tx.take_turn("number_events").await? {
+            tx.number_events(NUMBERED).await?;
+            tx.commit().await?;
+        }
+        Ok(())
     }
 }
 
-/// Survives any failure of the database, and says so once per outage.
 async fn sweep_forever(directory: Directory) {
     let mut ticks = ticks(directory.world().rules.sweep_every);
-    let mut is_out = false;
+    let mut outage = Outage::of("sweep");
     loop {
         ticks.tick().await;
-        match directory.sweep().await {
-            Ok(_) if is_out => {
-                is_out = false;
-                tracing::info!("sweeping again");
-            }
-            Ok(_) => {}
-            Err(error) if error.is_busy() => tracing::debug!(%error, "sweep put off"),
-            Err(error) => {
-                if !std::mem::replace(&mut is_out, true) {
-                    tracing::error!(error = apex_storage::with_causes(&error), "cannot sweep; trying on");
-                }
-            }
-        }
+        outage.told(directory.sweep().await);
     }
 }
 
 async fn passivate_forever(directory: Directory) {
-    let mut ticks = ticks(IDLE_EVERY);
+    let (mut ticks, mut outage) = (ticks(IDLE_EVERY), Outage::of("look for tickets of a later clock"));
     loop {
         ticks.tick().await;
+        outage.told(directory.sweep_misdated().await);
         let stopped = directory.passivate_idle().await;
         metrics::projects_active(directory.live_trees()); // a crash does not tell it
         if stopped > 0 {
@@ -100,7 +100,8 @@ async fn passivate_forever(directory: Directory) {
     }
 }
 
-fn ticks(every: Duration) -> tokio::time::Interval {
+/// A tick at once and then one each time that `every` has passed; what was missed is not made up for.
+pub(crate) fn ticks(every: Duration) -> tokio::time::Interval {
     let mut ticks = tokio::time::interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks

@@ -1,21 +1,22 @@
 //! The task runner: heavy tasks that are not calls. Each is a few steps over the same desk.
 
+pub(crate) mod decide;
+
 use apex_config::dna::{self, Dna};
 use apex_config::prices::Resource;
 use apex_storage::model::EffectId;
 use apex_storage::model::phone;
 use apex_storage::{JournalEntry, Lead, NewEffect, Outcome, StorageError, UsageEntry};
-use chrono::Duration;
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use crate::delivery::Delivery;
 use crate::desk::Desk;
 use crate::meaning::{self, Heard};
 use crate::message;
+use crate::ports::PortError;
+use crate::retry::{self, Class};
 use crate::runner::{Rest, Runner, Seat};
-
-/// Tries before a transcription is given up.
-const MAX_TRIES: u32 = 4;
+use decide::Next;
 
 /// A task's ticket in the hands of its only writer.
 pub(crate) struct TaskRunner {
@@ -33,7 +34,7 @@ impl Runner for TaskRunner {
     const ACTOR: &'static str = "task";
 
     async fn load(seat: Seat) -> Result<Self, StorageError> {
-        let Some(desk) = Desk::load(seat).await? else { return Ok(Self { work: None }) };
+        let Some(desk) = Box::pin(Desk::load(seat)).await? else { return Ok(Self { work: None }) };
         let mut tx = desk.world.store.tenant_read(desk.lease.org).await?;
         let lead = match desk.ticket.lead_id {
             Some(lead) => tx.lead(lead).await?,
@@ -49,9 +50,14 @@ impl Runner for TaskRunner {
         let Some(work) = &mut self.work else { return Ok(Rest::Over) };
         work.desk.refresh().await?;
         while !work.desk.is_over() {
-            if let Some(rest) = Box::pin(work.one_step()).await? {
-                return Ok(rest);
+            let now = work.desk.decide(0);
+            let next = work.next(now);
+            tracing::debug!(ticket.id = %work.desk.id(), ?next, "task decides");
+            if let Next::Wait(until) = next {
+                work.desk.lay_down(until, vec![]).await?;
+                return Ok(Rest::until(until, now));
             }
+            Box::pin(work.act(next)).await?;
         }
         work.desk.acknowledge().await?;
         Ok(Rest::Over)
@@ -59,34 +65,42 @@ impl Runner for TaskRunner {
 }
 
 impl TaskWork {
-    /// Does one thing. `Some`: nothing more for now.
-    async fn one_step(&mut self) -> Result<Option<Rest>, StorageError> {
-        let begun = self.desk.done("begin").is_some();
-        if self.desk.cancel_requested() && !begun {
-            return self.end(Outcome::Cancelled(json!({}))).await;
-        }
-        match (self.desk.ticket.task.as_str(), self.action(), begun) {
-            ("notify_sms", ..) | (_, "notify_sms", _) if !begun => self.begin_text().await,
-            ("notify_sms", ..) | (_, "notify_sms", _) => self.deliver_text().await,
-            (_, "transcribe_call", _) => self.transcribe().await,
-            (task, action, _) => {
-                let detail = format!("{task} {action} cannot be run as a task");
+    fn next(&self, now: DateTime<Utc>) -> Next {
+        decide::next(&decide::Situation {
+            ticket: &self.desk.ticket,
+            now,
+            cancelled: self.desk.cancel_requested(),
+            steps: &self.desk.steps,
+            delivery: self.desk.deliver_next(now),
+            memory: &self.desk.memory,
+        })
+    }
+
+    async fn act(&mut self, next: Next) -> Result<(), StorageError> {
+        match next {
+            Next::Cancel => self.end(Outcome::Cancelled(json!({}))).await,
+            Next::Expire => {
+                let detail = json!({ "deadline_at": self.desk.ticket.deadline_at });
+                self.end(Outcome::Failed("deadline_passed".into(), detail)).await
+            }
+            Next::Refuse => {
+                let detail = format!("{} cannot be run as a task", self.desk.ticket.task);
                 self.end(Outcome::Failed("task_unavailable".into(), json!({ "detail": detail }))).await
             }
+            Next::BeginText => self.begin_text().await,
+            Next::Deliver(delivery) => self.desk.deliver(delivery).await,
+            Next::FinishText => self.finish_text().await,
+            Next::Transcribe => self.transcribe().await,
+            Next::Wait(_) => Ok(()),
         }
     }
 
-    fn action(&self) -> &str {
-        self.desk.ticket.params["action"].as_str().unwrap_or_default()
-    }
-
-    async fn end(&mut self, outcome: Outcome) -> Result<Option<Rest>, StorageError> {
+    async fn end(&mut self, outcome: Outcome) -> Result<(), StorageError> {
         let tx = self.desk.begin().await?;
-        self.desk.commit(tx, vec![], outcome).await?;
-        Ok(None)
+        self.desk.commit(tx, vec![], outcome).await
     }
 
-    async fn begin_text(&mut self) -> Result<Option<Rest>, StorageError> {
+    async fn begin_text(&mut self) -> Result<(), StorageError> {
         let raw = self.dna.sales_bridge().destination_phone.clone().unwrap_or_default();
         let Ok(boss) = phone::normalise(&raw, &self.dna.identity.region) else {
             let detail =
@@ -99,35 +113,31 @@ impl TaskWork {
             (None, None) => return self.end(Outcome::Failed("lead_deleted".into(), json!({}))).await,
         };
         let telephony = std::sync::Arc::clone(&self.desk.world.ports.telephony);
+        let begun = decide::begun(self.desk.ticket.attempt);
         let mut tx = self.desk.begin().await?;
-        tx.intend(&NewEffect {
-            id: EffectId::new(),
-            bridge_id: None,
-            ticket_id: self.desk.id(),
-            kind: "sms",
-            key: &format!("sms:{}:notify", self.desk.id()),
-            account: telephony.account(),
-            to_number: &boss.phone,
-            from_number: telephony.number(),
-            body: Some(&text),
-        })
-        .await?;
+        // After a retry: what may have been sent is not sent again.
+        if self.desk.effects.iter().all(|effect| effect.state == "refused") {
+            let text = NewEffect {
+                id: EffectId::new(),
+                bridge_id: None,
+                ticket_id: self.desk.id(),
+                kind: "sms",
+                key: &format!("sms:{}:notify:{begun}", self.desk.id()),
+                account: telephony.account(),
+                to_number: &boss.phone,
+                from_number: telephony.number(),
+                body: Some(&text),
+            };
+            tx.intend(&text).await?;
+        }
         let running = self.desk.running();
-        self.desk.commit(tx, vec![JournalEntry::step("begin", json!({}))], running).await?;
-        self.desk.reload_effects().await?;
-        Ok(None)
+        self.desk.commit(tx, vec![JournalEntry::step(&begun, json!({}))], running).await?;
+        self.desk.reload_effects().await
     }
 
-    async fn deliver_text(&mut self) -> Result<Option<Rest>, StorageError> {
-        match self.desk.deliver_next() {
-            Delivery::Wait(until) => {
-                self.desk.lay_down(until, vec![]).await?;
-                return Ok(Some(Rest::Waiting));
-            }
-            Delivery::Settled => {}
-            delivery => return self.desk.deliver(delivery).await.map(|()| None),
-        }
-        let effect = self.desk.effects.first().cloned();
+    /// Charges what was sent, and ends the ticket.
+    async fn finish_text(&mut self) -> Result<(), StorageError> {
+        let effect = self.desk.effects.last().cloned();
         let state = effect.as_ref().map_or("refused", |effect| effect.state.as_str()).to_owned();
         let result = json!({
             "sms": state,
@@ -145,16 +155,11 @@ impl TaskWork {
             "live" => Outcome::Completed(result),
             other => Outcome::Failed(format!("sms_{other}"), result),
         };
-        self.desk.commit(tx, vec![], outcome).await?;
-        Ok(None)
+        self.desk.commit(tx, vec![], outcome).await
     }
 
     /// Listens to a lead's recording again and tells what it means.
-    async fn transcribe(&mut self) -> Result<Option<Rest>, StorageError> {
-        if let Some(at) = self.desk.memory.not_before("transcribe").filter(|at| *at > self.desk.now()) {
-            self.desk.lay_down(at, vec![]).await?;
-            return Ok(Some(Rest::Waiting));
-        }
+    async fn transcribe(&mut self) -> Result<(), StorageError> {
         let Some((lead, key)) = self.recording() else {
             let detail = json!({ "detail": "the lead has no stored recording" });
             return self.end(Outcome::Failed("no_recording".into(), detail)).await;
@@ -169,15 +174,7 @@ impl TaskWork {
             Ok(Heard::Nothing(reason)) => {
                 return self.end(Outcome::Failed("not_transcribed".into(), json!({ "detail": reason }))).await;
             }
-            Err(error) => {
-                let wait = Duration::seconds(1 << self.desk.memory.tries("transcribe").min(5));
-                let next = self.desk.now() + wait;
-                if self.desk.memory.tried("transcribe", next) < MAX_TRIES {
-                    return Ok(None);
-                }
-                let detail = json!({ "detail": error.to_string() });
-                return self.end(Outcome::Failed("transcription_failed".into(), detail)).await;
-            }
+            Err(error) => return self.not_transcribed(&error).await,
         };
         let meant = match meaning::analyse(&self.desk.world, &answer.value, &briefing).await {
             Ok(meant) => meant,
@@ -195,14 +192,19 @@ impl TaskWork {
             tx.charge(&UsageEntry { key: &key, resource, quantity_milli, micros, ref_id }).await?;
         }
         let result = json!({ "lead_id": lead.id, "engine": answer.engine, "call_analysis": analysis });
-        self.desk
-            .commit(
-                tx,
-                vec![JournalEntry::stage("analysed", json!({ "engine": meant.engine }))],
-                Outcome::Completed(result),
-            )
-            .await?;
-        Ok(None)
+        let analysed = JournalEntry::stage("analysed", json!({ "engine": meant.engine }));
+        self.desk.commit(tx, vec![analysed], Outcome::Completed(result)).await
+    }
+
+    /// Tries again later; after its tries, and when it cannot succeed, the ticket is set aside for a person.
+    async fn not_transcribed(&mut self, error: &PortError) -> Result<(), StorageError> {
+        let reason = error.to_string();
+        if self.desk.try_again("transcribe", retry::WORK, Class::from(error), &reason).await? {
+            return Ok(());
+        }
+        let tx = self.desk.begin().await?;
+        let failed = JournalEntry::note("gave_up", json!({ "what": "transcribe", "reason": reason }));
+        self.desk.commit(tx, vec![failed], Outcome::Dead("transcription_failed".into())).await
     }
 
     fn recording(&self) -> Option<(Lead, String)> {

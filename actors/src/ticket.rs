@@ -94,7 +94,7 @@ impl<R: Runner> Actor for TicketActor<R> {
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         let _handling = Handling::of(R::ACTOR, "look");
-        if state.look(look).await? == Rest::Over {
+        if state.look(look).await? != Rest::Waiting {
             let _ = myself.drain(); // what is queued behind is still looked at
         }
         Ok(())

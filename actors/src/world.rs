@@ -65,6 +65,10 @@ pub struct Rules {
     pub sweep_every: Duration,
     /// How long the mirror keeps a ticket.
     pub context_ttl: Duration,
+    /// No call or message leaves until a person releases it.
+    pub hold_effects: bool,
+    /// A lead without an outcome for so long breaks a promise.
+    pub outcome_within: Duration,
     /// When failed actors come back.
     pub restart: RestartRule,
 }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::source::Source;
+use crate::{
+    problem::{Checked, Fault},
+    source::Source,
+};
 
 /// Times of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +20,10 @@ pub struct Calls {
     pub recording_wait: Duration,
     /// After how long a call is ended.
     pub max_duration: Duration,
+    /// No call or message leaves until a person releases it.
+    pub hold_effects: bool,
+    /// A lead without an outcome for so long breaks a promise and is told.
+    pub outcome_within: Duration,
 }
 
 impl Calls {
@@ -27,6 +34,12 @@ impl Calls {
             silent_after: source.seconds("calls.silent_seconds", 1..=3_600),
             recording_wait: source.seconds("calls.recording_seconds", 1..=3_600),
             max_duration: source.seconds("calls.max_seconds", 60..=14_400),
+            hold_effects: source.checked("calls.hold_effects", truth).unwrap_or(false),
+            outcome_within: Duration::from_mins(source.number("calls.outcome_minutes", 1..=10_080)),
         }
     }
+}
+
+fn truth(text: &str) -> Checked<bool> {
+    text.parse().map_err(|_| Fault::new("is neither true nor false", "write true or false"))
 }

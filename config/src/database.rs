@@ -17,6 +17,8 @@ pub struct Database {
     pub url: DatabaseUrl,
     /// Connections of the pool.
     pub max_connections: u32,
+    /// Largest size of a `SQLite` file in megabytes; `None`: as large as the disk allows.
+    pub max_megabytes: Option<u32>,
 }
 
 /// One of the two databases that can hold the rows.
@@ -42,6 +44,7 @@ impl Database {
                 .checked("database.url", database_url)
                 .unwrap_or_else(|| DatabaseUrl::Sqlite(data_dir.join("apex.db"))),
             max_connections: source.count("database.max_connections", 2..=1000),
+            max_megabytes: Some(source.count("database.max_megabytes", 0..=1 << 24)).filter(|size| *size > 0),
         }
     }
 }

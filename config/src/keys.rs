@@ -38,7 +38,7 @@ pub struct Key {
 pub const DEFAULT_FILE: &str = include_str!("../default.toml");
 
 /// Variables that begin with `APEX_`, are no settings and are left to those who read them.
-const OTHER_VARIABLES: &[&str] = &["APEX_CONFIG", "APEX_FAULTS", "APEX_SANDBOX_PACE", "APEX_PORT"];
+const OTHER_VARIABLES: &[&str] = &["APEX_CONFIG", "APEX_FAULTS", "APEX_CLOCK_FILE", "APEX_SANDBOX_PACE", "APEX_PORT"];
 
 /// Beginnings of variables that others set: Kubernetes describes a service called `apex` in this way.
 const OTHER_BEGINNINGS: &[&str] = &["APEX_SERVICE_", "APEX_PORT_", "APEX_TEST_"];
@@ -53,6 +53,7 @@ pub const KEYS: &[Key] = &[
     list("server.allowed_origins", "ALLOWED_ORIGINS", "origins whose browser pages may call the API"),
     secret("database.url", "DATABASE_URL", "postgresql://... or sqlite:path; unset: apex.db in the data folder"),
     number("database.max_connections", "APEX_DATABASE_CONNECTIONS", "16", "connections of the pool, 2 to 1000"),
+    number("database.max_megabytes", "APEX_SQLITE_MEGABYTES", "0", "largest size of a SQLite database; 0: the disk's"),
     secret("redis.url", "REDIS_URL", "redis://... or rediss://...; unset: tickets are mirrored in memory"),
     number("redis.ttl_seconds", "REDIS_TTL_SECONDS", "3600", "seconds a mirrored ticket is kept"),
     secret("auth.jwt_secret", "APEX_JWT_SECRET", "signs access tokens; at least 32 bytes; required in production"),
@@ -79,6 +80,8 @@ pub const KEYS: &[Key] = &[
     number("calls.silent_seconds", "APEX_CALL_SILENT_SECONDS", "15", "seconds without a callback until a poll"),
     number("calls.recording_seconds", "APEX_RECORDING_WAIT_SECONDS", "30", "seconds a recording is waited for"),
     number("calls.max_seconds", "APEX_CALL_MAX_SECONDS", "3600", "seconds after which a call is ended"),
+    text("calls.hold_effects", "APEX_HOLD_EFFECTS", Some("false"), "true: no call or message leaves until it is released"),
+    number("calls.outcome_minutes", "APEX_LEAD_OUTCOME_MINUTES", "30", "minutes until a lead without outcome is told"),
     number("limits.node_permits", "APEX_NODE_PERMITS", "20000", "requests in hand on this node"),
     number("limits.project_permits", "APEX_PROJECT_PERMITS", "1000", "requests in hand for one project"),
     number("limits.live_trees", "APEX_LIVE_TREES", "50000", "projects awake on this node"),
@@ -189,7 +192,7 @@ mod tests {
 
     #[test]
     fn variables_that_others_set_are_left_alone() {
-        for name in ["APEX_FAULTS", "APEX_CONFIG", "APEX_SERVICE_HOST", "APEX_PORT", "APEX_PORT_8000_TCP", "PATH"] {
+        for name in ["APEX_FAULTS", "APEX_CLOCK_FILE", "APEX_CONFIG", "APEX_SERVICE_HOST", "APEX_PORT", "APEX_PORT_8000_TCP", "PATH"] {
             assert!(!is_unknown_variable(name), "{name} is refused");
         }
         assert!(is_unknown_variable("APEX_BIDN"));

@@ -5,6 +5,7 @@
 use std::error::Error;
 use std::fmt::Write as _;
 
+use apex_actors::schedule::ScheduleProblem;
 use apex_actors::{ActorError, Refusal};
 use apex_config::dna::DnaProblem;
 use apex_storage::blob::BlobError;
@@ -20,6 +21,8 @@ use crate::problem::{FieldProblem, Problem};
 
 /// How long a caller is asked to wait when the trouble is short, seconds.
 const SOON: u32 = 1;
+/// The same when somebody has to make room first, seconds.
+const WHEN_THERE_IS_ROOM: u32 = 30;
 
 /// Why a request was not done, ready to be answered.
 #[derive(Debug)]
@@ -168,9 +171,22 @@ impl ApiError {
     /// 503: the database does not answer.
     pub fn storage_unavailable(error: &dyn Error) -> Self {
         tracing::error!(error = %chain(error), "the database did not do its part");
+        Self::storage_away()
+    }
+
+    /// The same while it is known to be away, which was told once.
+    fn storage_away() -> Self {
         let (status, title) = (StatusCode::SERVICE_UNAVAILABLE, "Storage unavailable");
         Self::new(status, "storage_unavailable", title, "the database does not answer; nothing was confirmed")
             .try_again()
+    }
+
+    /// 503: there is no room for more; what was accepted before is safe.
+    pub fn storage_full() -> Self {
+        let detail = "there is no room for more; nothing was stored";
+        let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage_full", "Storage full", detail);
+        error.0 = error.0.retry_after(WHEN_THERE_IS_ROOM);
+        error
     }
 
     /// 504: no answer in time; whether it was done is unknown.
@@ -197,6 +213,8 @@ impl From<StorageError> for ApiError {
             StorageError::Taken(field) => Self::taken(field),
             StorageError::NoProject { .. } => Self::not_found("project"),
             StorageError::Database(_) => Self::storage_unavailable(&error),
+            StorageError::Away => Self::storage_away(),
+            StorageError::Full => Self::storage_full(),
             StorageError::Corrupt { .. } | StorageError::Setup(_) | StorageError::Migration(_) => {
                 Self::internal(&error)
             }
@@ -241,13 +259,21 @@ impl From<Refusal> for ApiError {
     }
 }
 
+impl From<ScheduleProblem> for ApiError {
+    fn from(ScheduleProblem { field, text }: ScheduleProblem) -> Self {
+        Self::invalid(field, text)
+    }
+}
+
 impl From<IntakeError> for ApiError {
     fn from(error: IntakeError) -> Self {
         match error {
             IntakeError::Full => {
                 Self::unavailable("intake_full", "too many leads are waiting to be stored; send it again")
             }
-            IntakeError::Storage(error @ StorageError::NoProject { .. }) => error.into(),
+            IntakeError::Storage(
+                error @ (StorageError::NoProject { .. } | StorageError::Away | StorageError::Full),
+            ) => error.into(),
             IntakeError::Storage(error) => Self::storage_unavailable(&error),
         }
     }
@@ -316,6 +342,9 @@ mod tests {
     fn storage_failures_say_whether_to_come_again() {
         assert_eq!(told(StorageError::Fenced), (503, "moving", Some(1)));
         assert_eq!(told(StorageError::Stale), (503, "moving", Some(1)));
+        assert_eq!(told(StorageError::Away), (503, "storage_unavailable", Some(1)));
+        assert_eq!(told(StorageError::Full), (503, "storage_full", Some(30)));
+        assert_eq!(told(IntakeError::Storage(StorageError::Full)), (503, "storage_full", Some(30)));
         assert_eq!(told(StorageError::Taken("email")), (409, "taken", None));
         assert_eq!(told(StorageError::Setup("x".into())), (500, "internal", None));
         let missing = StorageError::NoProject { org: OrgId::new(), project: ProjectId::new() };

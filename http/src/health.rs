@@ -41,9 +41,13 @@ pub(crate) struct Readiness {
     status: &'static str,
     /// Whether the database answers.
     database: bool,
+    /// `ok`, or `full`: nothing new was accepted a moment ago for want of room; what is there can be read.
+    storage: &'static str,
     /// Whether ticket copies are kept; without them everything works, more slowly.
     mirror: bool,
     mode: &'static str,
+    /// `sent`: calls and messages go out. `held`: none leaves until a person releases it.
+    effects: &'static str,
 }
 
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
@@ -95,5 +99,7 @@ pub(crate) async fn ready(State(app): State<AppState>) -> (StatusCode, Json<Read
         (false, false) => "unready",
     };
     let code = if status == "ready" { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (code, Json(Readiness { status, database, mirror: app.mirror().is_up(), mode: app.mode() }))
+    let storage = if app.store().is_full() { "full" } else { "ok" };
+    let (mirror, mode, effects) = (app.mirror().is_up(), app.mode(), app.effects());
+    (code, Json(Readiness { status, database, storage, mirror, mode, effects }))
 }

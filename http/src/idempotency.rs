@@ -45,7 +45,8 @@ fn read(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
 
 /// A key taken for one request; its answer is kept in the transaction that does the work.
 pub(crate) struct Taken {
-    key: String,
+    /// `None`: the request had no key, so nothing is kept.
+    key: Option<String>,
 }
 
 /// What a key stands for.
@@ -67,7 +68,7 @@ impl Turn {
         let scoped = format!("{route} {key}");
         let digest = Sha256::new().chain_update(route).chain_update([0]).chain_update(body).finalize();
         match tx.take_key(&scoped, &digest).await {
-            Ok(Stored::New) => Ok(Self::First(Taken { key: scoped })),
+            Ok(Stored::New) => Ok(Self::First(Taken { key: Some(scoped) })),
             Ok(Stored::Answer { body, .. }) => Ok(Self::Again(body)),
             Ok(Stored::Mismatch) => Err(ApiError::key_reused()),
             Ok(Stored::InFlight) => Err(ApiError::in_flight()),
@@ -75,16 +76,31 @@ impl Turn {
             Err(error) => Err(error.into()),
         }
     }
+
+    /// As [`Self::take`], for a request that may have no key: then the work is always still to do.
+    ///
+    /// # Errors
+    ///
+    /// 422 when the key stood for another request, 409 while the same one is under way.
+    pub async fn of(tx: &mut TenantTx, route: &str, Key(key): Key, request: &impl Serialize) -> Result<Self, ApiError> {
+        match key {
+            Some(key) => Self::take(tx, route, &key, request).await,
+            None => Ok(Self::First(Taken { key: None })),
+        }
+    }
 }
 
 impl Taken {
-    /// Keeps the answer.
+    /// Keeps the answer, if there was a key.
     ///
     /// # Errors
     ///
     /// When it cannot be written.
     pub async fn keep(self, tx: &mut TenantTx, status: i64, answer: &Value) -> Result<(), ApiError> {
-        Ok(tx.keep_answer(&self.key, status, answer).await?)
+        match self.key {
+            Some(key) => Ok(tx.keep_answer(&key, status, answer).await?),
+            None => Ok(()),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 mod access;
 mod dna;
 mod leads;
+mod operations;
 mod outside;
 mod projects;
 mod tasks;
@@ -66,6 +67,7 @@ impl House {
             backend: Backend::Sqlite(folder.path().join("apex.db")),
             clock: Arc::new(SystemClock),
             lookup_key: LookupKey::derive(b"test"),
+            max_megabytes: None,
         })
         .await
         .unwrap();
@@ -102,6 +104,7 @@ impl House {
             body_limit: 1024 * 1024,
             twilio: None,
             sandbox: true,
+            holds_effects: false,
             allowed_origins: vec!["https://app.example".into()],
             closing,
         });
@@ -186,6 +189,7 @@ impl House {
             lead_id: None,
             params: &params,
             created_by: "test",
+            deadline_at: None,
         })
         .await
         .unwrap();
@@ -243,6 +247,8 @@ fn rules() -> Rules {
         drain_patience: 10 * second,
         sweep_every: second,
         context_ttl: HOUR,
+        hold_effects: false,
+        outcome_within: std::time::Duration::from_mins(30),
         restart: RestartRule::default(),
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use apex_actors::Directory;
 use apex_storage::blob::Blobs;
-use apex_storage::mirror::Mirror;
+use apex_storage::mirror::{Mirror, MirrorWriter};
+use apex_storage::model::TicketId;
 use apex_storage::{Intake, Store};
 use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::SecretString;
@@ -17,6 +18,8 @@ use crate::voice::signature::Verifier;
 
 /// Password hashes computed at the same time: each takes 19 MiB and a core.
 const HASHES_AT_ONCE: usize = 4;
+/// Most copies that wait to be put back into the mirror; older ones are given up, since the next reader puts them back.
+const REFILLED: usize = 1024;
 
 /// The means of the API. Cheap to clone.
 #[derive(Clone)]
@@ -24,6 +27,8 @@ pub struct AppState(Arc<Inner>);
 
 struct Inner {
     parts: Parts,
+    /// Puts copies back that the mirror has lost.
+    refill: MirrorWriter,
     hashing: Semaphore,
 }
 
@@ -55,6 +60,8 @@ pub struct Parts {
     pub twilio: Option<TwilioLine>,
     /// Whether the outside is played by the sandbox.
     pub sandbox: bool,
+    /// Whether nothing leaves until a person releases it.
+    pub holds_effects: bool,
     /// Origins whose browser pages may call the API.
     pub allowed_origins: Vec<String>,
     /// Becomes `true` when the node is stopping: streams end and readiness is withdrawn.
@@ -81,9 +88,10 @@ impl TwilioLine {
 }
 
 impl AppState {
-    /// Puts the parts together.
+    /// Puts the parts together. Call it inside a Tokio runtime.
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(Inner { parts, hashing: Semaphore::new(HASHES_AT_ONCE) }))
+        let refill = MirrorWriter::new(Arc::clone(&parts.mirror), REFILLED);
+        Self(Arc::new(Inner { parts, refill, hashing: Semaphore::new(HASHES_AT_ONCE) }))
     }
 
     /// The facts.
@@ -104,6 +112,11 @@ impl AppState {
     /// Copies of tickets.
     pub fn mirror(&self) -> &dyn Mirror {
         self.0.parts.mirror.as_ref()
+    }
+
+    /// Puts a copy back into the mirror, behind the back of whoever read it from rows.
+    pub(crate) fn refill(&self, id: TicketId, seq: i64, body: String) {
+        self.0.refill.push(id.0, seq, body);
     }
 
     /// Recordings.
@@ -170,6 +183,11 @@ impl AppState {
     /// `sandbox` or `live`: who is on the other end of the line.
     pub fn mode(&self) -> &'static str {
         if self.0.parts.sandbox { "sandbox" } else { "live" }
+    }
+
+    /// `held`: nothing leaves until a person releases it. `sent`: effects go out as they are intended.
+    pub fn effects(&self) -> &'static str {
+        if self.0.parts.holds_effects { "held" } else { "sent" }
     }
 
     /// Computes a password hash on a thread of its own, a few at a time.

@@ -2,11 +2,14 @@
 
 mod auth;
 mod context;
+mod dead_letters;
 mod dna;
+mod effects;
 mod leads;
 mod projects;
 mod recordings;
 mod run;
+mod schedules;
 mod tickets;
 mod usage;
 mod users;
@@ -26,6 +29,9 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(run::run))
         .merge(context::routes())
         .merge(tickets::routes())
+        .merge(dead_letters::routes())
+        .merge(schedules::routes())
+        .merge(effects::routes())
         .merge(leads::routes())
         .routes(routes!(recordings::recording))
         .routes(routes!(usage::usage))

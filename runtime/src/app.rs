@@ -12,7 +12,6 @@ use apex_http::auth::token::TokenIssuer;
 use apex_http::{AppState, Parts, TwilioLine};
 use apex_sandbox::Sandbox;
 use apex_storage::blob::Blobs;
-use apex_storage::clock::SystemClock;
 use apex_storage::mirror::{self, Mirror, MirrorWriter};
 use apex_storage::model::phone;
 use apex_storage::{Backend, Intake, LookupKey, Options, Store};
@@ -24,8 +23,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::cli::Pace;
-use crate::data_dir::DataDir;
+use crate::data_dir::{self, DataDir};
 use crate::outside::{self, Outside};
+use crate::planted;
 use crate::telemetry;
 
 /// Most ticket copies that wait for the mirror; older ones are dropped, since a copy may be.
@@ -41,6 +41,8 @@ pub struct Running {
     pub admin: String,
     /// Whether the outside is played.
     pub is_sandbox: bool,
+    /// Whether nothing leaves until a person releases it.
+    pub holds_effects: bool,
     store: Store,
     directory: Directory,
     world: Arc<World>,
@@ -91,6 +93,7 @@ pub async fn start(config: Config, pace: Pace) -> anyhow::Result<Running> {
         api: api_url,
         admin: admin_url,
         is_sandbox: outside.sandbox.is_some(),
+        holds_effects: config.calls.hold_effects,
         store,
         directory,
         world,
@@ -132,6 +135,7 @@ fn parts(
             &outside.telephone.number,
         )),
         sandbox: outside.sandbox.is_some(),
+        holds_effects: config.calls.hold_effects,
         allowed_origins: config.server.allowed_origins.clone(),
         closing,
     })
@@ -164,16 +168,36 @@ pub(crate) async fn open_store(config: &Config, data_dir: &DataDir) -> anyhow::R
     opened.context("DATABASE_URL: the database cannot be used")
 }
 
+/// Opens it beside a server that may be running: without the lock of the data directory, and without making its secrets.
+pub(crate) async fn open_store_beside(config: &Config) -> anyhow::Result<Store> {
+    let key = data_dir::kept_secret(&config.data_dir, config.auth.kms_keys.first(), "kms-key")?;
+    let key = LookupKey::derive(key.unwrap_or_default().expose_secret().as_bytes());
+    let opened = Store::open(options_with(config, key)?).await;
+    opened.context("DATABASE_URL: the database cannot be used")
+}
+
 fn options(config: &Config, data_dir: &DataDir) -> anyhow::Result<Options> {
+    let key: SecretString = data_dir.secret(config.auth.kms_keys.first(), "kms-key")?;
+    options_with(config, LookupKey::derive(key.expose_secret().as_bytes()))
+}
+
+fn options_with(config: &Config, lookup_key: LookupKey) -> anyhow::Result<Options> {
     let backend = match &config.database.url {
         DatabaseUrl::Sqlite(path) => Backend::Sqlite(path.clone()),
         DatabaseUrl::Postgres(url) => {
             Backend::Postgres { url: url.clone(), max_connections: config.database.max_connections }
         }
     };
-    let key: SecretString = data_dir.secret(config.auth.kms_keys.first(), "kms-key")?;
-    let lookup_key = LookupKey::derive(key.expose_secret().as_bytes());
-    Ok(Options { backend, clock: Arc::new(SystemClock), lookup_key })
+    Ok(Options { backend, clock: planted::clock(config)?, lookup_key, max_megabytes: config.database.max_megabytes })
+}
+
+/// The beat asks one thing at a time.
+fn beat_options(config: &Config, data_dir: &DataDir) -> anyhow::Result<Options> {
+    let mut options = options(config, data_dir)?;
+    if let Backend::Postgres { max_connections, .. } = &mut options.backend {
+        *max_connections = 1;
+    }
+    Ok(options)
 }
 
 async fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
@@ -206,7 +230,7 @@ fn world(
         rules: rules(config),
         public_url: public_url.trim_end_matches('/').to_owned(),
         lane: Arc::new(DialLane::new(lane_pace(config, outside))),
-        beat_store: store.is_postgres().then(|| options(config, data_dir)).transpose()?,
+        beat_store: store.is_postgres().then(|| beat_options(config, data_dir)).transpose()?,
         data_dir: data_dir.path().to_owned(),
     }))
 }
@@ -231,6 +255,8 @@ fn rules(config: &Config) -> Rules {
         drain_patience: config.limits.drain_patience,
         sweep_every: config.limits.sweep_every,
         context_ttl: config.redis.ttl,
+        hold_effects: config.calls.hold_effects,
+        outcome_within: config.calls.outcome_within,
         restart: RestartRule::default(),
     }
 }

@@ -8,3 +8,7 @@ pub(crate) fn mode(sandbox: bool) -> &'static str {
         "LIVE: calls and messages go to real telephones."
     }
 }
+
+/// The line that tells a person that nothing leaves.
+pub(crate) const HELD: &str =
+    "HELD: no call and no message leaves until it is released. `apex effects list` shows what waits.";

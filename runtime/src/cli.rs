@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands;
+use crate::commands::effects::EffectsCommand;
 
 /// Exit status when the settings are wrong: nothing was started.
 const WRONG_SETTINGS: u8 = 2;
@@ -25,7 +26,17 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Runs the server.
-    Serve,
+    Serve {
+        /// Let no call and no message leave until a person releases it: leads are accepted, and wait. For a start after an
+        /// incident; `apex effects` shows what waits. The same as APEX_HOLD_EFFECTS=true.
+        #[arg(long)]
+        hold_effects: bool,
+    },
+    /// Shows calls and messages that have not left, and releases or cancels them.
+    ///
+    /// Works on the database of the settings, beside a running server or without one.
+    #[command(subcommand)]
+    Effects(EffectsCommand),
     /// Shows the whole main job on the sandbox, in under half a minute: from a form to the CRM entry.
     Demo {
         /// Leave everything running afterwards, and print what to open.
@@ -89,7 +100,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Migrate { print_roles: true } => Ok(commands::print::roles()),
         Command::Sandbox { bind, pace } => commands::sandbox::run(bind, pace),
         Command::Demo { keep } => commands::demo::run(keep),
-        Command::Serve => commands::serve::run(apex_config::load_process(file.as_deref())?),
+        Command::Serve { hold_effects } => {
+            commands::serve::run(apex_config::load_process(file.as_deref())?, hold_effects)
+        }
+        Command::Effects(command) => commands::effects::run(&apex_config::load_process(file.as_deref())?, command),
         Command::Doctor => commands::doctor::run(apex_config::load_process(file.as_deref())?),
         Command::Migrate { print_roles: false } => commands::migrate::run(apex_config::load_process(file.as_deref())?),
     }

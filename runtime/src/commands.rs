@@ -2,6 +2,7 @@
 
 pub(crate) mod demo;
 pub(crate) mod doctor;
+pub(crate) mod effects;
 pub(crate) mod migrate;
 pub(crate) mod print;
 pub(crate) mod sandbox;

@@ -56,6 +56,23 @@ impl DataDir {
     }
 }
 
+/// The secret that was set, or the one that a server has kept in this folder. Makes none.
+pub(crate) fn kept_secret(
+    folder: &Path,
+    set: Option<&SecretString>,
+    name: &str,
+) -> anyhow::Result<Option<SecretString>> {
+    if let Some(secret) = set {
+        return Ok(Some(secret.expose_secret().to_owned().into()));
+    }
+    let path = folder.join(name);
+    match fs::read_to_string(&path) {
+        Ok(text) => Ok(Some(text.trim().to_owned().into())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+    }
+}
+
 /// The text of a file, written on first use and readable by its owner only.
 fn kept(folder: &Path, name: &str, make: impl FnOnce() -> String) -> anyhow::Result<String> {
     let path = folder.join(name);
@@ -80,7 +97,19 @@ fn kept(folder: &Path, name: &str, make: impl FnOnce() -> String) -> anyhow::Res
 mod tests {
     use secrecy::ExposeSecret;
 
-    use super::DataDir;
+    use super::{DataDir, kept_secret};
+
+    #[test]
+    fn a_look_at_a_kept_secret_makes_none() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(kept_secret(folder.path(), None, "kms-key").unwrap().is_none());
+        assert!(std::fs::read_dir(folder.path()).unwrap().next().is_none());
+        let made = DataDir::lock(folder.path()).unwrap().secret(None, "kms-key").unwrap();
+        let kept = kept_secret(folder.path(), None, "kms-key").unwrap().unwrap();
+        assert_eq!(kept.expose_secret(), made.expose_secret());
+        let set = kept_secret(folder.path(), Some(&"other".into()), "kms-key").unwrap().unwrap();
+        assert_eq!(set.expose_secret(), "other");
+    }
 
     #[test]
     fn a_directory_has_one_user_at_a_time_and_its_nodes_outlive_each_other() {

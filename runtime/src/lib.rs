@@ -7,5 +7,6 @@ mod commands;
 mod data_dir;
 mod lifecycle;
 mod outside;
+mod planted;
 pub mod providers;
 mod telemetry;

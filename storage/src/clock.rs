@@ -1,5 +1,6 @@
 //! Time and chance. Nothing else reads the wall clock or draws lots; both are passed in, so that a test can set them.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,49 @@ impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
     fn now(&self) -> DateTime<Utc> {
         cut(Utc::now())
+    }
+
+    fn monotonic(&self) -> Instant {
+        Instant::now()
+    }
+}
+
+/// How often a planted clock looks at its file.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// The machine's clock, wrong by the whole seconds that a file holds: somebody sets the clock while the program runs. A file
+/// that is missing or unreadable changes nothing. For tests.
+#[derive(Debug)]
+pub struct PlantedClock {
+    file: PathBuf,
+    seen: Mutex<Option<(Instant, TimeDelta)>>,
+}
+
+impl PlantedClock {
+    /// Wrong by what `file` holds.
+    pub fn read_from(file: impl Into<PathBuf>) -> Self {
+        Self { file: file.into(), seen: Mutex::new(None) }
+    }
+
+    fn wrong_by(&self) -> TimeDelta {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        match *seen {
+            Some((at, by)) if at.elapsed() < LOOK_EVERY => by,
+            before => {
+                let told = std::fs::read_to_string(&self.file).ok();
+                let told = told.and_then(|text| text.trim().parse().ok()).and_then(TimeDelta::try_seconds);
+                let by = told.or(before.map(|(_, by)| by)).unwrap_or_default();
+                *seen = Some((Instant::now(), by));
+                by
+            }
+        }
+    }
+}
+
+impl Clock for PlantedClock {
+    fn now(&self) -> DateTime<Utc> {
+        let right = SystemClock.now();
+        right.checked_add_signed(self.wrong_by()).unwrap_or(right)
     }
 
     fn monotonic(&self) -> Instant {
@@ -120,6 +164,25 @@ mod tests {
         clock.set(start);
         assert_eq!(clock.now(), start);
         assert_eq!(clock.monotonic() - before, Duration::from_secs(2), "a corrected wall clock is not time passed");
+    }
+
+    #[test]
+    fn a_planted_clock_is_wrong_by_what_its_file_says_and_never_in_what_has_passed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("wrong-by");
+        let error = |clock: &PlantedClock| (clock.now() - SystemClock.now()).num_minutes();
+        let clock = PlantedClock::read_from(&file);
+        assert_eq!(error(&clock), 0, "no file");
+        std::fs::write(&file, "3630\n").unwrap();
+        assert_eq!(error(&PlantedClock::read_from(&file)), 60);
+        std::fs::write(&file, "-7230").unwrap();
+        let clock = PlantedClock::read_from(&file);
+        assert_eq!(error(&clock), -120);
+        let before = clock.monotonic();
+        assert!(clock.monotonic() >= before);
+        std::fs::write(&file, "").unwrap(); // in the middle of being written
+        *clock.seen.lock().unwrap() = Some((Instant::now() - LOOK_EVERY, TimeDelta::seconds(-7230)));
+        assert_eq!(error(&clock), -120);
     }
 
     #[test]

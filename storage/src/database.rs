@@ -3,22 +3,33 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, PgPool, SqlitePool};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, SqliteConnection, SqlitePool};
+use tokio::task::JoinSet;
 
 use crate::clock::SharedClock;
 use crate::error::StorageError;
 use crate::lookup_key::LookupKey;
+use crate::reach::Reach;
+use crate::room::Room;
 use crate::schema_check;
-use crate::sql::Conn;
+use crate::sql::{Conn, Health, Tx};
 
-/// How long a request waits for a connection.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a request waits for a connection to a server.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a request waits for the one writer of a file.
+const WRITER_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a tree waits for a server that is away, so that its actors do not fail again and again meanwhile.
+const TREE_PATIENCE: Duration = Duration::from_secs(8);
+/// How long a connection that comes back to the pool may be silent: longer than a server stays frozen, shorter than TCP waits.
+const RELEASE_WITHIN: Duration = Duration::from_mins(1);
+/// How long a statement of a request may take before the server ends it.
+const STATEMENT_TIMEOUT: &str = "5s";
 /// How long a statement waits for a row lock before it gives up.
 const LOCK_TIMEOUT: &str = "1s";
 /// An open transaction that does nothing for this long is ended by the server: never longer than a lease.
@@ -48,6 +59,8 @@ pub struct Options {
     pub clock: SharedClock,
     /// The key of look-up columns.
     pub lookup_key: LookupKey,
+    /// Largest size of a `SQLite` file in megabytes; `None`: as large as the disk allows.
+    pub max_megabytes: Option<u32>,
 }
 
 /// The facts. Cheap to clone; its pools cannot be reached without a tenant or a role.
@@ -56,7 +69,10 @@ pub struct Store(Arc<Inner>);
 
 struct Inner {
     pool: Pool,
+    health: Health,
     options: Options,
+    /// Held, not read: what it runs ends with the store.
+    _tasks: JoinSet<()>,
 }
 
 enum Pool {
@@ -91,11 +107,16 @@ impl Store {
     ///
     /// `Setup` says what to change; `Database` when it cannot be reached; `Migration` when a step failed.
     pub async fn open(options: Options) -> Result<Self, StorageError> {
-        let pool = match &options.backend {
-            Backend::Sqlite(path) => open_sqlite(path).await?,
-            Backend::Postgres { url, max_connections } => open_postgres(url, *max_connections).await?,
+        let (room, mut tasks) = (Room::of(options.max_megabytes), JoinSet::new());
+        let (pool, reach) = match &options.backend {
+            Backend::Sqlite(path) => (open_sqlite(path, &room).await?, None),
+            Backend::Postgres { url, max_connections } => {
+                let server = postgres_options(url)?;
+                let pool = open_postgres(server.clone(), *max_connections).await?;
+                (pool, Some(Reach::watch(server, &mut tasks)))
+            }
         };
-        Ok(Self(Arc::new(Inner { pool, options })))
+        Ok(Self(Arc::new(Inner { pool, health: Health { reach, room }, options, _tasks: tasks })))
     }
 
     /// The time that rows are written with.
@@ -124,11 +145,28 @@ impl Store {
     ///
     /// `Database` when there is none.
     pub async fn ping(&self) -> Result<(), StorageError> {
-        match &self.0.pool {
-            Pool::Postgres(pool) => sqlx::query("select 1").execute(pool).await.map(drop)?,
-            Pool::Sqlite { read, .. } => sqlx::query("select 1").execute(read).await.map(drop)?,
-        }
-        Ok(())
+        let ask = async {
+            match &self.0.pool {
+                Pool::Postgres(pool) => sqlx::query("select 1").execute(pool).await.map(drop)?,
+                Pool::Sqlite { read, .. } => sqlx::query("select 1").execute(read).await.map(drop)?,
+            }
+            Ok(())
+        };
+        self.0.health.watched(ask).await
+    }
+
+    /// Whether the server is away just now: requests are refused at once.
+    pub fn is_away(&self) -> bool {
+        self.0.health.reach.as_ref().is_some_and(Reach::is_away)
+    }
+
+    /// Whether a write was refused a moment ago for want of room.
+    pub fn is_full(&self) -> bool {
+        self.room().is_full(Instant::now())
+    }
+
+    pub(crate) fn room(&self) -> &Room {
+        &self.0.health.room
     }
 
     /// Closes the connections, after what is under way.
@@ -144,17 +182,34 @@ impl Store {
 
     /// BEGIN, the role, the limits and the tenant travel in one round trip; a `Uuid` cannot inject.
     pub(crate) async fn begin(&self, role: Role, tenant: Option<uuid::Uuid>) -> Result<Conn, StorageError> {
-        match &self.0.pool {
+        let tx = match &self.0.pool {
             Pool::Postgres(pool) => {
-                let tenant = tenant.map(|org| format!("; select set_config('app.org_id', '{org}', true)"));
+                let scope = tenant.map(|org| format!("; select set_config('app.org_id', '{org}', true)"));
                 let begin = format!(
-                    "begin; set local role {}; set local lock_timeout = '{LOCK_TIMEOUT}'{}",
+                    "begin; set local role {}; set local lock_timeout = '{LOCK_TIMEOUT}';
+                     set local statement_timeout = '{STATEMENT_TIMEOUT}'{}",
                     role.name(),
-                    tenant.unwrap_or_default()
+                    scope.unwrap_or_default()
                 );
-                Ok(Conn::Postgres(pool.begin_with(AssertSqlSafe(begin)).await?))
+                self.begin_on(pool, &begin).await?
             }
-            Pool::Sqlite { write, .. } => Ok(Conn::Sqlite(write.begin_with("begin immediate").await?)),
+            Pool::Sqlite { write, .. } => {
+                let begin = async { Ok(Tx::Sqlite(write.begin_with("begin immediate").await?)) };
+                self.0.health.watched(begin).await?
+            }
+        };
+        Ok(Conn::new(tx, self.0.health.clone()))
+    }
+
+    /// Connections that broke while they were idle are passed over: nothing was begun on them.
+    async fn begin_on(&self, pool: &PgPool, begin: &str) -> Result<Tx, StorageError> {
+        let mut left = pool.options().get_max_connections();
+        loop {
+            let work = async { Ok(Tx::Postgres(pool.begin_with(AssertSqlSafe(begin.to_owned())).await?)) };
+            match self.0.health.watched(work).await {
+                Err(error) if error.is_broken_connection() && left > 0 => left -= 1,
+                answer => return answer,
+            }
         }
     }
 
@@ -162,41 +217,69 @@ impl Store {
     pub(crate) async fn begin_read(&self, role: Role, tenant: Option<uuid::Uuid>) -> Result<Conn, StorageError> {
         match &self.0.pool {
             Pool::Postgres(_) => self.begin(role, tenant).await,
-            Pool::Sqlite { read, .. } => Ok(Conn::Sqlite(read.begin().await?)),
+            Pool::Sqlite { read, .. } => {
+                let begin = async { Ok(Tx::Sqlite(read.begin().await?)) };
+                Ok(Conn::new(self.0.health.watched(begin).await?, self.0.health.clone()))
+            }
+        }
+    }
+
+    /// Returns when the server is there, or after a while.
+    pub(crate) async fn wait_for_return(&self) {
+        if let Some(reach) = &self.0.health.reach {
+            reach.back_within(TREE_PATIENCE).await;
         }
     }
 }
 
-async fn open_sqlite(path: &std::path::Path) -> Result<Pool, StorageError> {
-    let options = SqliteConnectOptions::new()
+async fn open_sqlite(path: &std::path::Path, room: &Room) -> Result<Pool, StorageError> {
+    let mut options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
         .foreign_keys(true)
-        .busy_timeout(ACQUIRE_TIMEOUT)
+        .busy_timeout(WRITER_TIMEOUT)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full);
+    if let Some(pages) = room.pages() {
+        options = options.pragma("max_page_count", pages.to_string());
+    }
     let write = SqlitePoolOptions::new()
         .max_connections(1)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .acquire_timeout(WRITER_TIMEOUT)
+        .after_release(|connection, _| Box::pin(has_let_go(connection)))
         .connect_with(options.clone())
         .await?;
     sqlx::migrate!("./migrations/sqlite").run(&write).await?;
     schema_check::sqlite(&write).await?;
     let read = SqlitePoolOptions::new()
         .max_connections(SQLITE_READERS)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .acquire_timeout(WRITER_TIMEOUT)
         .connect_with(options.read_only(true))
         .await?;
     Ok(Pool::Sqlite { read, write })
 }
 
-async fn open_postgres(url: &SecretString, max_connections: u32) -> Result<Pool, StorageError> {
-    let options = PgConnectOptions::from_str(url.expose_secret())?
+/// Whether the connection knows that it is in no transaction. After a full disk `SQLite` has rolled back by itself, and the
+/// connection would for ever refuse to begin.
+async fn has_let_go(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    connection.ping().await?; // behind a rollback that is still under way
+    Ok(!connection.is_in_transaction())
+}
+
+fn postgres_options(url: &SecretString) -> Result<PgConnectOptions, StorageError> {
+    Ok(PgConnectOptions::from_str(url.expose_secret())?
         .application_name("apex")
-        .options([("search_path", "apex"), ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION)]);
+        .options([("search_path", "apex"), ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION)]))
+}
+
+/// A connection is not tried before it is used: while the server is frozen it stays in the pool instead of being replaced, and
+/// one that broke is passed over by whoever begins on it.
+async fn open_postgres(options: PgConnectOptions, max_connections: u32) -> Result<Pool, StorageError> {
     let pool = PgPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
+        .after_release(|connection, _| Box::pin(answers_again(connection)))
         .connect_with(options)
         .await?;
     match sqlx::query("create schema if not exists apex").execute(&pool).await {
@@ -207,4 +290,12 @@ async fn open_postgres(url: &SecretString, max_connections: u32) -> Result<Pool,
     sqlx::migrate!("./migrations/postgres").run(&pool).await?; // as the owner; takes an advisory lock
     schema_check::postgres(&pool).await?;
     Ok(Pool::Postgres(pool))
+}
+
+/// Waits for what was given up to end, as after a thaw; a connection that stays silent is closed.
+async fn answers_again(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    match tokio::time::timeout(RELEASE_WITHIN, connection.ping()).await {
+        Ok(pong) => pong.map(|()| true),
+        Err(_) => Err(sqlx::Error::PoolTimedOut),
+    }
 }

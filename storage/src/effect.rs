@@ -1,5 +1,7 @@
 //! Effects: what leaves the house. The intent is committed first, and an unclear answer is never repeated blindly.
 
+mod verdict;
+
 use chrono::{DateTime, Utc};
 
 use crate::error::StorageError;
@@ -8,6 +10,8 @@ use crate::model::phone::Phone;
 use crate::model::{BridgeId, EffectId, ProjectId, TicketId};
 use crate::sql::sql;
 use crate::tenant::TenantTx;
+
+pub use verdict::{DecidedEffect, EffectFilter, EffectVerdict};
 
 /// A call or a message.
 #[derive(Clone, Debug, sqlx::FromRow)]
@@ -46,6 +50,12 @@ pub struct Effect {
     pub sent_at: Option<DateTime<Utc>>,
     /// When it was intended.
     pub created_at: DateTime<Utc>,
+    /// What a person wants done with it: release or cancel.
+    pub verdict: Option<String>,
+    /// Who wants it.
+    pub verdict_by: Option<String>,
+    /// Since when.
+    pub verdict_at: Option<DateTime<Utc>>,
 }
 
 /// An effect to intend.
@@ -90,21 +100,50 @@ impl TenantTx {
         self.query(EFFECT).push(" and ticket_id = $? order by created_at, id").bind(ticket).all().await
     }
 
-    /// Whether the tenant knows a call or message by this provider's id.
+    /// Whether a provider's id belongs to another effect of the tenant: one that is bound to it, or that a callback named.
     ///
     /// # Errors
     ///
     /// `Database`.
-    pub async fn sid_is_bound(&mut self, sid: &str) -> Result<bool, StorageError> {
-        let bound: Option<(EffectId,)> =
-            self.query(sql!("select id from effects where org_id = $1 and sid = $2")).bind(sid).optional().await?;
-        Ok(bound.is_some())
+    pub async fn sid_is_of_another(&mut self, sid: &str, effect: EffectId) -> Result<bool, StorageError> {
+        let taken: Option<(EffectId,)> = self
+            .query(sql!(
+                "select id from effects where org_id = $1 and sid = $2 and id <> $3
+                 union all select effect_id from call_inbox where org_id = $1 and sid = $2 and effect_id <> $3 limit 1"
+            ))
+            .bind(sid)
+            .bind(effect)
+            .optional()
+            .await?;
+        Ok(taken.is_some())
+    }
+
+    /// Whether another call or message of the tenant to the same number may have happened, as far as anybody knows: then a
+    /// list at the provider does not tell whose an id is.
+    ///
+    /// # Errors
+    ///
+    /// `Database`.
+    pub async fn is_ambiguous(&mut self, effect: &Effect) -> Result<bool, StorageError> {
+        let other: Option<(EffectId,)> = self
+            .query(sql!(
+                "select id from effects
+                  where org_id = $1 and account = $2 and to_number = $3 and kind = $4 and id <> $5
+                    and state in ('sending', 'unknown', 'held') limit 1"
+            ))
+            .bind(effect.account.as_deref())
+            .bind(effect.to_number.clone())
+            .bind(effect.kind.as_str())
+            .bind(effect.id)
+            .optional()
+            .await?;
+        Ok(other.is_some())
     }
 }
 
 const EFFECT: crate::sql::Sql = sql!(
     "select id, project_id, bridge_id, ticket_id, kind, key, account, to_number, from_number, body, sid, state, reason,
-            sender, sender_fence, sent_at, created_at
+            sender, sender_fence, sent_at, created_at, verdict, verdict_by, verdict_at
        from effects where org_id = $1"
 );
 
@@ -140,8 +179,8 @@ impl FencedTx {
         Ok(rows == 1)
     }
 
-    /// Marks an effect as being sent, in a commit of its own before the first byte. `Ok(false)`: it is not intended any
-    /// more, or another call to the number is still unclear and this one has to wait.
+    /// Marks an effect as being sent, in a commit before the first byte. `Ok(false)`: nothing is written, since it is not
+    /// intended any more, or another one to the number is still unclear and this one has to wait.
     ///
     /// # Errors
     ///
@@ -150,21 +189,22 @@ impl FencedTx {
         let (node, fence, now) = (self.lease().node.clone(), self.lease().fence, self.now());
         let sending = sql!(
             "update effects set state = 'sending', sender = $3, sender_fence = $4, sent_at = $5, updated_at = $5
-              where org_id = $1 and id = $2 and state = 'intended'"
+              where org_id = $1 and id = $2 and state = 'intended' and coalesce(verdict, '') <> 'cancel'"
         );
         let sent = self.query(sending).bind(id).bind(node).bind(fence).bind(now).execute().await;
         match sent {
-            Ok(rows) => {
+            Ok(1) => {
                 self.commit().await?;
-                Ok(rows == 1)
+                Ok(true)
             }
+            Ok(_) => Ok(false),
             Err(error) if error.is_unique_violation() => Ok(false),
             Err(error) => Err(error),
         }
     }
 
-    /// Binds the provider's id, also by a late callback of an unknown or held effect. `false`: another id has it, so this
-    /// one is surplus.
+    /// Binds the provider's id, also by a late callback of an effect that was given up or is to be sent again. `false`:
+    /// the effect has another id, or another effect has this one; the transaction is then of no further use.
     ///
     /// # Errors
     ///
@@ -172,10 +212,15 @@ impl FencedTx {
     pub async fn mark_live(&mut self, id: EffectId, sid: &str) -> Result<bool, StorageError> {
         let now = self.now();
         let live = sql!(
-            "update effects set state = 'live', sid = $3, reason = null, updated_at = $4
-              where org_id = $1 and id = $2 and state in ('sending', 'unknown', 'held', 'live') and coalesce(sid, $3) = $3"
+            "update effects set state = 'live', sid = $3, reason = null, sender = coalesce(sender, $5), updated_at = $4
+              where org_id = $1 and id = $2 and coalesce(sid, $3) = $3 and state <> 'refused'"
         );
-        Ok(self.query(live).bind(id).bind(sid).bind(now).execute().await? == 1)
+        let node = self.lease().node.clone();
+        match self.query(live).bind(id).bind(sid).bind(now).bind(node).execute().await {
+            Ok(rows) => Ok(rows == 1),
+            Err(error) if error.is_unique_violation() => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// The provider said no, or the effect is not wanted any more.
@@ -187,7 +232,7 @@ impl FencedTx {
         let (now, node) = (self.now(), self.lease().node.clone());
         let refused = sql!(
             "update effects set state = 'refused', reason = $3, sender = coalesce(sender, $5), updated_at = $4
-              where org_id = $1 and id = $2 and state in ('intended', 'sending', 'unknown')"
+              where org_id = $1 and id = $2 and state in ('intended', 'sending', 'unknown', 'held')"
         );
         self.query(refused).bind(id).bind(reason).bind(now).bind(node).execute().await.map(drop)
     }
@@ -213,7 +258,7 @@ impl FencedTx {
     pub async fn mark_held(&mut self, id: EffectId, reason: &str) -> Result<(), StorageError> {
         let now = self.now();
         let held = sql!(
-            "update effects set state = 'held', reason = $3, updated_at = $4
+            "update effects set state = 'held', reason = $3, verdict = null, updated_at = $4
               where org_id = $1 and id = $2 and state = 'unknown'"
         );
         self.query(held).bind(id).bind(reason).bind(now).execute().await.map(drop)

@@ -31,6 +31,12 @@ pub enum StorageError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The server does not answer: it is frozen, gone or on its way back. Whether a commit under way happened is unknown.
+    #[error("the database is away")]
+    Away,
+    /// There is no room for more facts: nothing was written.
+    #[error("the disk of the database is full")]
+    Full,
     /// The database refused or did not answer; whether a commit happened is unknown.
     #[error("database failed")]
     Database(#[source] sqlx::Error),
@@ -44,11 +50,16 @@ pub enum StorageError {
 
 /// The code that `apex_fence` raises.
 const FENCED: &str = "AX001";
+/// `SQLITE_FULL`, `SQLITE_IOERR_SHMSIZE` (no room for the index of the log), and Postgres's `disk_full`.
+const FULL: [&str; 3] = ["13", "4874", "53100"];
 
 impl From<sqlx::Error> for StorageError {
     fn from(error: sqlx::Error) -> Self {
         match error {
             sqlx::Error::Database(inner) if inner.code().as_deref() == Some(FENCED) => Self::Fenced,
+            sqlx::Error::Database(inner) if inner.code().is_some_and(|code| FULL.contains(&code.as_ref())) => {
+                Self::Full
+            }
             sqlx::Error::ColumnDecode { index, source } => Self::Corrupt { what: index, source },
             other => Self::Database(other),
         }
@@ -72,10 +83,21 @@ impl StorageError {
         matches!(self, Self::Database(sqlx::Error::Database(inner)) if inner.is_foreign_key_violation())
     }
 
+    /// Whether only this connection broke, so that another one may do.
+    pub(crate) fn is_broken_connection(&self) -> bool {
+        match self {
+            Self::Database(sqlx::Error::Io(_)) => true,
+            Self::Database(sqlx::Error::Database(inner)) => {
+                inner.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08") || code == "25P03")
+            }
+            _ => false,
+        }
+    }
+
     /// Whether the same transaction may succeed when it is run again from its start: a lock was not had in time.
     pub fn is_busy(&self) -> bool {
         match self {
-            Self::Database(sqlx::Error::PoolTimedOut) => true,
+            Self::Away | Self::Database(sqlx::Error::PoolTimedOut) => true,
             Self::Database(sqlx::Error::Database(inner)) => {
                 matches!(inner.code().as_deref(), Some("55P03" | "40P01" | "40001" | "5" | "6" | "517"))
             }

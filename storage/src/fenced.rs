@@ -41,12 +41,14 @@ pub struct FencedTx {
 }
 
 impl Store {
-    /// Begins a transaction under a lease; its first statement asks whether the lease still holds.
+    /// Begins a transaction under a lease; its first statement asks whether the lease still holds. Waits a while for a server
+    /// that is away: a tree has nothing better to do.
     ///
     /// # Errors
     ///
     /// `Fenced` when another owner has taken over.
     pub async fn fenced(&self, lease: &Lease) -> Result<FencedTx, StorageError> {
+        self.wait_for_return().await;
         let mut tx = self.tenant(lease.org).await?;
         if tx.is_postgres() {
             let fence = sql!("select 1::bigint from apex_fence($2, $3, $4) where $1::uuid is not null" lite " select 1 where $1");

@@ -133,6 +133,11 @@ async fn serve(store: Store, mut receiver: mpsc::Receiver<Waiting>) {
                     let _ = waiting.answer.send(Ok(accepted)); // the caller may have left; the lead is stored all the same
                 }
             }
+            Err(StorageError::Away) => {
+                for waiting in waiting.drain(..) {
+                    let _ = waiting.answer.send(Err(StorageError::Away));
+                }
+            }
             Err(error) => {
                 tracing::warn!(error = %error, leads = waiting.len(), "a batch of leads failed, trying them one by one");
                 one_by_one(&store, &mut waiting).await;
@@ -141,6 +146,7 @@ async fn serve(store: Store, mut receiver: mpsc::Receiver<Waiting>) {
     }
 }
 
+/// A server that went away is not asked again for each: `begin` refuses at once while it is.
 async fn one_by_one(store: &Store, waiting: &mut Vec<Waiting>) {
     for single in waiting.drain(..) {
         let accepted = match commit(store, std::slice::from_ref(&single)).await {
@@ -155,6 +161,9 @@ async fn one_by_one(store: &Store, waiting: &mut Vec<Waiting>) {
 async fn commit(store: &Store, waiting: &[Waiting]) -> Result<Vec<Accepted>, StorageError> {
     let now = store.now();
     let mut conn = store.begin(Role::Ingest, None).await?;
+    let room = store.room().for_new_work(&mut conn).await;
+    store.room().note(&room, store.clock().monotonic());
+    room?;
     let batch = Value::Array(waiting.iter().map(row).collect());
     if conn.is_postgres() {
         insert_postgres(&mut conn, &batch, now).await?;
@@ -176,6 +185,7 @@ async fn commit(store: &Store, waiting: &[Waiting]) -> Result<Vec<Accepted>, Sto
     let accepted = waiting.iter().zip(answers).map(|(waiting, answer)| waiting.accepted(answer));
     let accepted = accepted.collect::<Result<_, _>>()?;
     conn.commit().await?;
+    store.room().stored();
     Ok(accepted)
 }
 

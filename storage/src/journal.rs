@@ -41,6 +41,10 @@ pub enum Outcome {
 pub struct Journal {
     /// The sequence number that the writer has seen last.
     pub seen: i64,
+    /// The ticket's `wake` that the writer has seen last: when it has grown since, the ticket is not laid down.
+    pub wake: i64,
+    /// What the decision that led to the write looked at; `None`: it notes an answer from outside.
+    pub basis: Option<Value>,
     /// What to append.
     pub entries: Vec<JournalEntry>,
     /// Where it stands then.
@@ -122,8 +126,9 @@ impl FencedTx {
         let in_hand = matches!(journal.outcome, Outcome::Running(_)).then_some(node);
         let rows = self
             .query(sql!(
-                "update tickets set seq = seq + $4, state = $5, due_at = $6, result = coalesce($7, result),
-                        code = coalesce($8, code), in_hand = $9, updated_at = $10
+                "update tickets set seq = seq + $4, state = $5, result = coalesce($7, result),
+                        code = coalesce($8, code), in_hand = $9, updated_at = $10,
+                        due_at = case when $6 > $10 and wake > $11 then $10 else $6 end
                   where org_id = $1 and id = $2 and seq = $3 and due_at is not null"
             ))
             .bind(id)
@@ -135,29 +140,38 @@ impl FencedTx {
             .bind(journal.outcome.code())
             .bind(in_hand)
             .bind(now)
+            .bind(journal.wake)
             .execute()
             .await?;
         if rows == 0 {
             return Err(StorageError::Stale);
         }
-        self.append_events(id, journal.seen, &entries).await?;
+        self.append_events(id, journal, &entries).await?;
         Ok(journal.seen + count)
     }
 
-    async fn append_events(&mut self, id: TicketId, seen: i64, entries: &[JournalEntry]) -> Result<(), StorageError> {
+    async fn append_events(
+        &mut self,
+        id: TicketId,
+        journal: &Journal,
+        entries: &[JournalEntry],
+    ) -> Result<(), StorageError> {
         if entries.is_empty() {
             return Ok(());
         }
         let now = self.now();
-        let batch: Vec<_> = (seen + 1..)
+        let mut batch: Vec<_> = (journal.seen + 1..)
             .zip(entries)
             .map(|(seq, entry)| json!({ "seq": seq, "kind": entry.kind, "step": entry.step, "data": entry.data }))
             .collect();
+        if let (Some(first), Some(basis)) = (batch.first_mut(), &journal.basis) {
+            first["basis"] = basis.clone(); // once for all entries of the commit
+        }
         self.query(sql!(
-            "insert into ticket_events (org_id, ticket_id, seq, kind, step, data, at)"
-            pg "select $1, $2, e.seq, e.kind, e.step, coalesce(e.data, 'null'), $4
-                  from jsonb_to_recordset($3) as e(seq bigint, kind text, step text, data jsonb)"
-            lite "select $1, $2, e.value ->> 'seq', e.value ->> 'kind', e.value ->> 'step', e.value -> 'data', $4
+            "insert into ticket_events (org_id, ticket_id, seq, kind, step, data, basis, at)"
+            pg "select $1, $2, e.seq, e.kind, e.step, coalesce(e.data, 'null'), e.basis, $4
+                  from jsonb_to_recordset($3) as e(seq bigint, kind text, step text, data jsonb, basis jsonb)"
+            lite "select $1, $2, e.value ->> 'seq', e.value ->> 'kind', e.value ->> 'step', e.value -> 'data', nullif(e.value -> 'basis', 'null'), $4
                     from json_each($3) e"
         ))
         .bind(id)

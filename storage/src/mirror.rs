@@ -3,6 +3,7 @@
 //! Rows are the truth. Losing the mirror loses nothing: every answer here is bounded in time, no failure reaches the
 //! caller, and whoever waits for a hint also looks by itself once a second.
 
+mod line;
 mod memory;
 mod redis;
 mod watchers;
@@ -25,6 +26,12 @@ const UP: &str = "apex_mirror_up";
 /// Counter with the label `operation`: copies that could not be written or read.
 const ERRORS: &str = "apex_mirror_errors_total";
 
+/// Counter with the label `operation`: copies neither written nor looked for, because the mirror is known to be away.
+const SKIPPED: &str = "apex_mirror_skipped_total";
+
+/// Gauge: 1 while commands are held back because several in a row had no answer, else 0.
+const OPEN: &str = "apex_mirror_breaker_open";
+
 /// Counter: copies given up because newer ones came faster than they could be written.
 const DROPPED: &str = "apex_mirror_dropped_total";
 
@@ -42,8 +49,8 @@ pub struct Mirrored {
 /// Keeps copies of tickets.
 #[async_trait]
 pub trait Mirror: Send + Sync {
-    /// Puts a copy, unless a newer one is there; the same `seq` replaces. `body` is a JSON object whose `data.seq` is
-    /// `seq`. Takes at most 200 ms; a failure is counted and otherwise ignored.
+    /// Puts a copy, unless a newer one is there; the same `seq` replaces, and wakes nobody. `body` is a JSON object whose
+    /// `data.seq` is `seq`. Takes at most 200 ms; a failure is counted and otherwise ignored.
     async fn put(&self, id: Uuid, seq: i64, body: &str);
 
     /// The copy, if there is one and it comes within 50 ms.
@@ -74,5 +81,7 @@ pub async fn redis(url: &str, ttl: Duration) -> Arc<dyn Mirror> {
 fn describe() {
     metrics::describe_gauge!(UP, "1 while the ticket mirror answers, else 0");
     metrics::describe_counter!(ERRORS, "Ticket copies that could not be written or read");
+    metrics::describe_counter!(SKIPPED, "Ticket copies neither written nor looked for while the mirror is away");
+    metrics::describe_gauge!(OPEN, "1 while commands to the mirror are held back after silence, else 0");
     metrics::describe_counter!(DROPPED, "Ticket copies given up for newer ones");
 }

@@ -4,12 +4,15 @@ pub mod call;
 mod id;
 mod lead;
 pub mod phone;
+mod schedule;
 mod ticket;
 
 pub use id::{
-    BridgeId, ContactId, EffectId, EventId, InboxId, LeadId, OrgId, ProjectId, SessionId, TicketId, UsageId, UserId,
+    BridgeId, ContactId, DeadLetterId, EffectId, EventId, InboxId, LeadId, OrgId, ProjectId, ScheduleId, SessionId,
+    TicketId, UsageId, UserId,
 };
 pub use lead::{LeadSource, LeadStatus};
+pub use schedule::MissedRuns;
 pub use ticket::TicketState;
 
 /// A text that names none of the known values.

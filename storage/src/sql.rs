@@ -1,12 +1,15 @@
 //! One statement text for two databases, and queries that bind for either.
 
 use std::borrow::Cow;
+use std::time::Instant;
 
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments, AssertSqlSafe, Encode, FromRow, Postgres, Sqlite, Transaction, Type};
 
 use crate::error::StorageError;
+use crate::reach::Reach;
+use crate::room::Room;
 
 /// A static statement in both dialects. Built by [`sql!`].
 #[derive(Clone, Copy)]
@@ -55,30 +58,64 @@ pub trait Record: for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r, SqliteRow> + 
 impl<T: for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r, SqliteRow> + Send + Unpin> Record for T {}
 
 /// An open transaction on either database. Dropped without `commit` it is rolled back.
-pub(crate) enum Conn {
+pub(crate) struct Conn {
+    tx: Tx,
+    health: Health,
+}
+
+/// The transaction itself.
+pub(crate) enum Tx {
     Postgres(Transaction<'static, Postgres>),
     Sqlite(Transaction<'static, Sqlite>),
 }
 
-impl Conn {
-    pub fn query(&mut self, sql: Sql) -> Query<'_> {
-        let (text, target) = match self {
-            Self::Postgres(tx) => (sql.postgres, Target::Postgres(tx, PgArguments::default())),
-            Self::Sqlite(tx) => (sql.sqlite, Target::Sqlite(tx, SqliteArguments::default())),
+/// What is known about the database besides its rows. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Health {
+    /// `None`: a file is always there.
+    pub reach: Option<Reach>,
+    pub room: Room,
+}
+
+impl Health {
+    /// Does something with the database, and learns from how it ends.
+    pub async fn watched<T>(&self, work: impl Future<Output = Result<T, StorageError>>) -> Result<T, StorageError> {
+        let answer = match &self.reach {
+            Some(reach) => reach.unless_away(work).await,
+            None => work.await,
         };
-        Query { text: text.into(), target, bound: 0, failed: None }
+        self.room.note(&answer, Instant::now());
+        answer
+    }
+}
+
+impl Conn {
+    pub fn new(tx: Tx, health: Health) -> Self {
+        Self { tx, health }
+    }
+
+    pub fn query(&mut self, sql: Sql) -> Query<'_> {
+        let (text, target) = match &mut self.tx {
+            Tx::Postgres(tx) => (sql.postgres, Target::Postgres(tx, PgArguments::default())),
+            Tx::Sqlite(tx) => (sql.sqlite, Target::Sqlite(tx, SqliteArguments::default())),
+        };
+        Query { text: text.into(), target, health: &self.health, bound: 0, failed: None }
     }
 
     pub async fn commit(self) -> Result<(), StorageError> {
-        match self {
-            Self::Postgres(tx) => tx.commit().await?,
-            Self::Sqlite(tx) => tx.commit().await?,
-        }
-        Ok(())
+        let Self { tx, health } = self;
+        let commit = async {
+            match tx {
+                Tx::Postgres(tx) => tx.commit().await?,
+                Tx::Sqlite(tx) => tx.commit().await?,
+            }
+            Ok(())
+        };
+        health.watched(commit).await
     }
 
     pub fn is_postgres(&self) -> bool {
-        matches!(self, Self::Postgres(_))
+        matches!(self.tx, Tx::Postgres(_))
     }
 }
 
@@ -92,6 +129,7 @@ enum Target<'t> {
 pub struct Query<'t> {
     text: Cow<'static, str>,
     target: Target<'t>,
+    health: &'t Health,
     bound: usize,
     failed: Option<sqlx::Error>,
 }
@@ -103,16 +141,19 @@ macro_rules! run {
             return Err(error.into());
         }
         let $text = AssertSqlSafe(query.text); // only ever made of &'static str pieces: see `push`
-        match query.target {
-            Target::Postgres(tx, $args) => {
-                let $conn = &mut **tx;
-                $run
+        let work = async {
+            match query.target {
+                Target::Postgres(tx, $args) => {
+                    let $conn = &mut **tx;
+                    $run
+                }
+                Target::Sqlite(tx, $args) => {
+                    let $conn = &mut **tx;
+                    $run
+                }
             }
-            Target::Sqlite(tx, $args) => {
-                let $conn = &mut **tx;
-                $run
-            }
-        }
+        };
+        query.health.watched(work).await
     }};
 }
 

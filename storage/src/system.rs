@@ -1,11 +1,14 @@
 //! The transaction of the house itself: placement, sweeps and the event relay. It sees ids, states and times only.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::database::{Role, Store};
 use crate::error::StorageError;
 use crate::model::{EventId, OrgId, ProjectId, TicketId};
 use crate::sql::{Conn, Query, Sql, sql};
+
+/// The clocks of nodes may differ by so much.
+const CLOCKS_DIFFER_BY: TimeDelta = TimeDelta::seconds(5);
 
 /// A transaction without a tenant. Dropped without `commit` it is rolled back.
 #[must_use]
@@ -57,6 +60,10 @@ impl SystemTx {
         self.conn.commit().await
     }
 
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.now
+    }
+
     pub(crate) fn query(&mut self, sql: Sql) -> Query<'_> {
         self.conn.query(sql)
     }
@@ -94,6 +101,20 @@ impl SystemTx {
         self.query(due).bind(now).bind(limit).all().await
     }
 
+    /// Unfinished tickets that were laid down later than now: the clock has gone back since, and what they wait for lies too
+    /// far ahead.
+    ///
+    /// # Errors
+    ///
+    /// `Database`.
+    pub async fn misdated(&mut self, limit: i64) -> Result<Vec<DueTicket>, StorageError> {
+        let misdated = sql!(
+            "select id, org_id, project_id, actor from tickets where due_at > $1 and updated_at > $1 order by due_at, id limit $2"
+        );
+        let ahead = self.now + CLOCKS_DIFFER_BY;
+        self.query(misdated).bind(ahead).bind(limit).all().await
+    }
+
     /// Tickets with a callback that nobody has looked at since the given time, each once: their nudge was lost.
     ///
     /// # Errors
@@ -111,6 +132,20 @@ impl SystemTx {
               group by i.ticket_id, i.org_id, i.project_id, t.actor order by min(i.received_at) limit $2"
         );
         self.query(unread).bind(before).bind(limit).all().await
+    }
+
+    /// Tenants with something that has not left and may still: its ticket is unfinished.
+    ///
+    /// # Errors
+    ///
+    /// `Database`.
+    pub async fn orgs_with_open_effects(&mut self) -> Result<Vec<OrgId>, StorageError> {
+        let open = sql!(
+            "select distinct e.org_id from effects e join tickets t on t.id = e.ticket_id
+              where e.state in ('intended', 'sending', 'unknown', 'held') and t.due_at is not null order by e.org_id"
+        );
+        let rows: Vec<(OrgId,)> = self.query(open).all().await?;
+        Ok(rows.into_iter().map(|(org,)| org).collect())
     }
 
     /// Whether events wait for their place in the feed: asked first, since numbering writes.

@@ -46,4 +46,6 @@ pub const TABLES: &[Table] = &[
     table("effects", TableClass::Tenant),
     table("call_inbox", TableClass::Tenant),
     table("usage_ledger", TableClass::Tenant),
+    table("dead_letters", TableClass::Tenant),
+    table("schedules", TableClass::Tenant),
 ];

@@ -45,6 +45,12 @@ pub struct Ticket {
     pub in_hand: Option<String>,
     /// How often an actor died with it in hand.
     pub crashes: i64,
+    /// Not begun by then: not begun at all.
+    pub deadline_at: Option<DateTime<Utc>>,
+    /// How often it was begun: once, and once more for each retry by a person.
+    pub attempt: i64,
+    /// Grows when somebody else than its actor wants it looked at.
+    pub wake: i64,
     /// When it was accepted.
     pub created_at: DateTime<Utc>,
     /// When it last changed.
@@ -68,6 +74,8 @@ pub struct NewTicket<'a> {
     pub params: &'a Value,
     /// Who asks.
     pub created_by: &'a str,
+    /// Not begun by then: not begun at all.
+    pub deadline_at: Option<DateTime<Utc>>,
 }
 
 /// One journal entry as it is read.
@@ -83,6 +91,9 @@ pub struct TicketEvent {
     pub data: Value,
     /// When it was written.
     pub at: DateTime<Utc>,
+    /// What the decision that led to it looked at; `None`: it is an answer from outside.
+    #[sqlx(default)]
+    pub basis: Option<Value>,
 }
 
 /// Which tickets are listed.
@@ -100,7 +111,7 @@ pub struct TicketFilter {
 
 const TICKET: crate::sql::Sql = sql!(
     "select id, org_id, project_id, task, actor, lead_id, state, seq, due_at, cancel_requested_at, params, result, code,
-            created_by, in_hand, crashes, created_at, updated_at
+            created_by, in_hand, crashes, deadline_at, attempt, wake, created_at, updated_at
        from tickets where org_id = $1"
 );
 
@@ -143,7 +154,7 @@ impl TenantTx {
         limit: i64,
     ) -> Result<Vec<TicketEvent>, StorageError> {
         self.query(sql!(
-            "select seq, kind, step, data, at from ticket_events
+            "select seq, kind, step, data, at, basis from ticket_events
               where org_id = $1 and ticket_id = $2 and seq > $3 order by seq limit $4"
         ))
         .bind(id)
@@ -162,8 +173,8 @@ impl TenantTx {
         let (org, now) = (self.org(), self.now());
         self.query(sql!(
             "insert into tickets (org_id, id, project_id, task, actor, lead_id, state, seq, due_at, params, created_by,
-                                  created_at, updated_at)
-             values ($1, $2, $3, $4, $5, $6, 'accepted', 1, $9, $7, $8, $9, $9)"
+                                  created_at, updated_at, deadline_at)
+             values ($1, $2, $3, $4, $5, $6, 'accepted', 1, $9, $7, $8, $9, $9, $10)"
         ))
         .bind(new.id)
         .bind(new.project_id)
@@ -173,6 +184,7 @@ impl TenantTx {
         .bind(new.params.clone())
         .bind(new.created_by)
         .bind(now)
+        .bind(new.deadline_at)
         .execute()
         .await
         .map_err(|error| {
@@ -201,10 +213,36 @@ impl TenantTx {
     pub async fn request_cancel(&mut self, id: TicketId) -> Result<bool, StorageError> {
         let now = self.now();
         let cancel = sql!(
-            "update tickets set cancel_requested_at = coalesce(cancel_requested_at, $3)
+            "update tickets set cancel_requested_at = coalesce(cancel_requested_at, $3), wake = wake + 1,
+                    due_at = case when due_at > $3 then $3 else due_at end
               where org_id = $1 and id = $2 and due_at is not null"
         );
         Ok(self.query(cancel).bind(id).bind(now).execute().await? == 1)
+    }
+
+    /// Begins a failed ticket, or one that was set aside, once more: what is journalled as done is not repeated. `false`:
+    /// it is neither, or there is none.
+    ///
+    /// # Errors
+    ///
+    /// `Database`.
+    pub async fn reopen_ticket(&mut self, id: TicketId, by: &str) -> Result<bool, StorageError> {
+        let now = self.now();
+        let reopen = sql!(
+            "update tickets set state = 'accepted', seq = seq + 1, due_at = $3, code = null, result = null, crashes = 0,
+                    cancel_requested_at = null, deadline_at = null, attempt = attempt + 1, wake = wake + 1, updated_at = $3
+              where org_id = $1 and id = $2 and state in ('failed', 'dead') returning seq, attempt"
+        );
+        let reopened: Option<(i64, i64)> = self.query(reopen).bind(id).bind(now).optional().await?;
+        let Some((seq, attempt)) = reopened else { return Ok(false) };
+        let note = sql!(
+            "insert into ticket_events (org_id, ticket_id, seq, kind, step, data, at)
+             values ($1, $2, $3, 'note', 'retried', $4, $5)"
+        );
+        let data = json!({ "by": by, "attempt": attempt });
+        self.query(note).bind(id).bind(seq).bind(data).bind(now).execute().await?;
+        self.mark_replayed(id, by).await?;
+        Ok(true)
     }
 }
 

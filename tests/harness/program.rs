@@ -7,8 +7,10 @@ mod outside;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 pub use builder::Builder;
+pub(crate) use command::signal;
 pub use command::{Ended, command};
 pub use outside::Outside;
 use tempfile::TempDir;
@@ -138,7 +140,7 @@ impl Apex {
     ///
     /// When it is not running.
     pub fn signal(&self, name: &str) {
-        command::signal(self.pid(), name);
+        signal(&[self.pid()], name);
     }
 
     /// Waits until it ends by itself, as after a fault that exits.
@@ -181,7 +183,53 @@ impl Apex {
         self.spawn().await;
     }
 
+    /// Like [`Self::restart`] with faults planted, which may strike before the program is ready: then it has ended, with
+    /// this status. Else the time until it was ready.
+    ///
+    /// # Errors
+    ///
+    /// The status that it ended with.
+    ///
+    /// # Panics
+    ///
+    /// When it is silent.
+    pub async fn revive(&mut self, faults: &[String]) -> Result<Duration, ExitStatus> {
+        self.builder.forget_faults();
+        for fault in faults {
+            self.builder.plant(fault);
+        }
+        let began = Instant::now();
+        self.try_spawn().await.map(|()| began.elapsed())
+    }
+
+    /// Like [`Self::restart`], without an argument that it was started with.
+    ///
+    /// # Panics
+    ///
+    /// When it does not come up.
+    pub async fn restart_without(&mut self, argument: &str) {
+        self.builder.forget_faults();
+        self.builder.forget_argument(argument);
+        self.spawn().await;
+    }
+
+    /// Runs another command of `apex` on this program's settings and data, whether it runs or not.
+    ///
+    /// # Panics
+    ///
+    /// When the command does not end.
+    pub async fn run(&self, arguments: &[&str]) -> Ended {
+        let folder = leftovers::folder("command");
+        command::ended(self.builder.beside(self.folder.path(), arguments), folder.path()).await
+    }
+
     async fn spawn(&mut self) {
+        if let Err(status) = self.try_spawn().await {
+            panic!("the program ended at its start: {status}\n{}{}", self.stdout(), self.stderr());
+        }
+    }
+
+    async fn try_spawn(&mut self) -> Result<(), ExitStatus> {
         self.kill_9();
         let seen = self.stdout().len();
         let mut command = self.builder.command(self.folder.path());
@@ -199,9 +247,13 @@ impl Apex {
         self.child = Some(child);
         match answer {
             Some(Ok((api, admin))) => (self.api, self.admin) = (api, admin),
-            Some(Err(status)) => panic!("the program ended at its start: {status}\n{}{}", self.stdout(), self.stderr()),
+            Some(Err(status)) => {
+                self.kill_9();
+                return Err(status);
+            }
             None => panic!("the program does not say it is ready:\n{}{}", self.stdout(), self.stderr()),
         }
+        Ok(())
     }
 
     fn stdout_path(&self) -> PathBuf {

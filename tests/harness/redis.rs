@@ -9,6 +9,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::leftovers::{self, Stop};
+use crate::program::signal;
 use crate::wait;
 
 /// A running Redis.
@@ -69,6 +70,28 @@ impl Redis {
     pub fn start(&mut self) {
         self.stop();
         assert!(self.launch(), "Redis does not start again: {}", self.log());
+    }
+
+    /// Freezes it: connections stay open and nothing answers.
+    ///
+    /// # Panics
+    ///
+    /// When it is not running.
+    pub fn freeze(&self) {
+        signal(&[self.pid()], "STOP");
+    }
+
+    /// Goes on after [`Self::freeze`], with all that was sent to it meanwhile.
+    ///
+    /// # Panics
+    ///
+    /// When it is not running.
+    pub fn thaw(&self) {
+        signal(&[self.pid()], "CONT");
+    }
+
+    fn pid(&self) -> u32 {
+        self.child.as_ref().expect("a running Redis").id()
     }
 
     /// Forgets every key, as an operator's FLUSHALL does.

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::leftovers;
+
 /// How long a state may take to appear before the test fails.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(15);
@@ -41,7 +43,16 @@ pub async fn until<R: Reached>(probe: impl AsyncFnMut() -> R, what: &str) -> R::
 }
 
 /// Like [`until`] with a deadline of its own; `None` when it passed, so that the caller can say more than one line.
-pub async fn until_within<R: Reached>(patience: Duration, mut probe: impl AsyncFnMut() -> R) -> Option<R::Value> {
+pub async fn until_within<R: Reached>(patience: Duration, probe: impl AsyncFnMut() -> R) -> Option<R::Value> {
+    asking_every(PAUSE, patience, probe).await
+}
+
+/// Like [`until_within`] with a pause of its own between two questions, for probes that are a burden.
+pub async fn asking_every<R: Reached>(
+    pause: Duration,
+    patience: Duration,
+    mut probe: impl AsyncFnMut() -> R,
+) -> Option<R::Value> {
     let deadline = Instant::now() + patience;
     loop {
         if let Some(value) = probe().await.reached() {
@@ -50,7 +61,7 @@ pub async fn until_within<R: Reached>(patience: Duration, mut probe: impl AsyncF
         if Instant::now() > deadline {
             return None;
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(pause).await;
     }
 }
 
@@ -66,6 +77,17 @@ pub fn blocking<R: Reached>(patience: Duration, mut probe: impl FnMut() -> R) ->
         }
         std::thread::sleep(PAUSE);
     }
+}
+
+/// How long a test's plot goes on: `short`, or `long` where `APEX_TEST_LONG` is set.
+pub fn for_short_or(short: Duration, long: Duration) -> Duration {
+    if leftovers::setting("APEX_TEST_LONG").is_some() { long } else { short }
+}
+
+/// Lets an outage last, or the next of a steady stream of requests wait for its turn. Part of a test's plot, and never a way to
+/// wait for a state.
+pub async fn let_pass(time: Duration) {
+    tokio::time::sleep(time).await;
 }
 
 #[cfg(test)]

@@ -1,26 +1,35 @@
 //! Promises, each kept by the real program.
 
+mod alerts;
 mod architecture;
 mod callbacks;
+mod clock_jumps;
 mod configuration;
 mod conformance;
 mod crash;
 mod database_faults;
+mod dead_letters;
 mod demo;
+mod disk_full;
+mod effects;
 mod health;
 mod leads;
 mod parity;
+mod postgres_faults;
+mod redis_chaos;
 mod redis_faults;
 mod refusals;
 mod row_security;
 mod rows;
 mod scene;
+mod schedules;
 mod shutdown;
 mod speed_to_lead;
 mod streams;
 mod supervision;
 mod tenancy;
 mod tickets;
+mod under_load;
 mod voice;
 mod webhooks;
 mod wordpress;

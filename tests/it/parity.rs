@@ -198,7 +198,7 @@ async fn the_comparison_sees_what_is_there() -> Result<()> {
         assert!(effects.unique.contains(&names(&["project_id", "key"])));
         let project = (names(&["project_id", "org_id"]), "projects".to_owned(), names(&["id", "org_id"]));
         assert!(effects.foreign.contains(&project));
-        assert_eq!(effects.indexes["effects_one_call"], (names(&["account", "to_number"]), true, true));
+        assert_eq!(effects.indexes["effects_one_unclear"], (names(&["account", "to_number", "kind"]), true, true));
         let page = names(&["org_id", "project_id", "created_at desc", "id desc"]);
         assert_eq!(shapes["leads"].indexes["leads_page"], (page, false, false));
         assert_eq!(shapes["ticket_events"].primary_key, names(&["ticket_id", "seq"]));

@@ -10,7 +10,7 @@ use crate::scene::{BOSS, CUSTOMER, Scene};
 
 impl Scene {
     /// A lead rings, and a client that only watches its stream sees every stage.
-    async fn rings_and_tells(&self, nth: usize) {
+    pub(crate) async fn rings_and_tells(&self, nth: usize) {
         let lead = GoogleLead::new(&format!("lead-{nth}"), &format!("+64275559{}", 400 + nth));
         let context = self.client.accept(&self.project, &lead).await;
         let seen = self.client.sse(&context, None).await.until(|_| false).await;
@@ -22,7 +22,7 @@ impl Scene {
     }
 
     /// What the program says of its mirror, on both ports.
-    async fn mirror_is(&self, up: bool) {
+    pub(crate) async fn mirror_is(&self, up: bool) {
         let gauge = format!("apex_mirror_up {}", u8::from(up));
         let told = async || {
             let (_, ready) = self.client.get("/health/ready").await;

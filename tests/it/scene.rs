@@ -97,6 +97,13 @@ impl Scene {
         stages.map(|event| text(event, "step").to_owned()).collect()
     }
 
+    /// Every decision about a ticket comes out as it was recorded when it is made again.
+    pub async fn replays_alike(&self, ticket: &str) {
+        let answer = self.client.post_json(&format!("/api/v1/tickets/{ticket}/replay"), &serde_json::json!({})).await;
+        let replayed = self.client.ok("replay", answer);
+        assert_eq!(replayed["is_same"], true, "{replayed:#}\n{:#}", self.client.timeline(ticket).await);
+    }
+
     /// Stops everything in order; the ledger is the judge.
     pub async fn finish(self) {
         finish(self.sandbox, self.apex).await;

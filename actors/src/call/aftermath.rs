@@ -6,15 +6,15 @@
 use apex_config::prices::{Resource, dollars};
 use apex_storage::blob::BlobKey;
 use apex_storage::fault::{self, Fault};
+use apex_storage::model::TicketState;
 use apex_storage::model::call::{Recording, Report};
 use apex_storage::{JournalEntry, Outcome, StorageError};
-use chrono::Duration;
 use serde_json::json;
 
 use super::CallWork;
-use super::decide::MAX_TRIES;
 use crate::meaning::{self, Heard};
 use crate::ports::PortError;
+use crate::retry::{self, Class};
 
 /// How the recording is addressed outside, before its id.
 const RECORDINGS: &str = "/api/v1/recordings/";
@@ -23,16 +23,26 @@ const MIME: &str = "audio/wav";
 impl CallWork {
     /// Asks the provider for a recording whose callback was lost.
     pub(super) async fn find_recording(&mut self) -> Result<(), StorageError> {
-        self.rest("find_recording");
         let Some((effect, sid)) = self.call().and_then(|call| Some((call.id, call.sid.clone()?))) else {
             return Ok(());
         };
         match self.desk.world.ports.telephony.recording_of(&sid).await {
-            Ok(Recording::Unheard) => {}
-            Ok(recording) => self.desk.receive(effect, &sid, &[Report::Recording(recording)]).await?,
-            Err(error) => tracing::warn!(ticket.id = %self.desk.id(), %error, "the recording could not be asked for"),
+            Ok(Recording::Unheard) => {
+                let none = PortError::Missing("the provider tells of none".into());
+                self.recording_failed("find_recording", &none).await
+            }
+            Ok(recording) => self.desk.receive(effect, &sid, &[Report::Recording(recording)]).await,
+            Err(error) => self.recording_failed("find_recording", &error).await,
         }
-        Ok(())
+    }
+
+    /// Tries again later, or goes on without a recording.
+    async fn recording_failed(&mut self, what: &str, error: &PortError) -> Result<(), StorageError> {
+        let reason = error.to_string();
+        if self.desk.try_again(what, retry::WORK, error.into(), &reason).await? {
+            return Ok(());
+        }
+        self.no_recording(&reason).await
     }
 
     /// Brings the recording home; its media may come some seconds after its notice.
@@ -40,11 +50,7 @@ impl CallWork {
         self.tell().await?;
         let audio = match self.desk.world.ports.telephony.recording_audio(sid).await {
             Ok(audio) => audio,
-            Err(error) => {
-                tracing::warn!(ticket.id = %self.desk.id(), %error, "the recording could not be fetched yet");
-                self.rest("fetch");
-                return Ok(());
-            }
+            Err(error) => return self.recording_failed("fetch", &error).await,
         };
         let bytes = audio.len();
         let key = BlobKey::recording(self.desk.lease.org, self.desk.lease.project, sid);
@@ -57,8 +63,7 @@ impl CallWork {
             Ok(key) => key,
             Err(error) => {
                 tracing::error!(ticket.id = %self.desk.id(), %error, "the recording could not be stored");
-                self.rest("fetch");
-                return Ok(());
+                return self.recording_failed("fetch", &PortError::Transient(error.to_string())).await;
             }
         };
         let url = format!("{RECORDINGS}{sid}");
@@ -95,11 +100,13 @@ impl CallWork {
                 (Some(answer.value), data, answer.tokens)
             }
             Ok(Heard::Nothing(reason)) => (None, json!({ "engine": null, "reason": reason }), 0),
-            Err(error) if self.rest("transcribe") < MAX_TRIES && is_worth_another_try(&error) => {
-                tracing::warn!(ticket.id = %self.desk.id(), %error, "transcription failed, trying again");
-                return Ok(());
+            Err(error) => {
+                let reason = error.to_string();
+                if self.desk.try_again("transcribe", retry::WORK, Class::from(&error), &reason).await? {
+                    return Ok(());
+                }
+                (None, json!({ "engine": null, "reason": reason }), 0)
             }
-            Err(error) => (None, json!({ "engine": null, "reason": error.to_string() }), 0),
         };
         let mut tx = self.desk.begin().await?;
         let mut entries = vec![JournalEntry::step("transcribe", data.clone())];
@@ -128,11 +135,10 @@ impl CallWork {
         fault::pass(Fault::Analysed).await;
         let answer = match answer {
             Ok(answer) => answer,
-            Err(error) if self.rest("analyse") < MAX_TRIES && is_worth_another_try(&error) => {
-                tracing::warn!(ticket.id = %self.desk.id(), %error, "analysis failed, trying again");
-                return Ok(());
-            }
             Err(error) => {
+                if self.desk.try_again("analyse", retry::WORK, Class::from(&error), &error.to_string()).await? {
+                    return Ok(());
+                }
                 tracing::warn!(ticket.id = %self.desk.id(), %error, "analysis failed, rules decide");
                 meaning::by_rules(&transcript)
             }
@@ -185,23 +191,20 @@ impl CallWork {
             "cost_micros": micros,
             "cost": dollars(micros),
         });
-        let outcome = match outcome {
-            "held" => Outcome::Failed("call_held".into(), result),
-            "cancelled" => Outcome::Cancelled(result),
+        let outcome = match final_state(outcome) {
+            (TicketState::Failed, code) => Outcome::Failed(code.unwrap_or_default().into(), result),
+            (TicketState::Cancelled, _) => Outcome::Cancelled(result),
             _ => Outcome::Completed(result),
         };
         self.write(tx, vec![], outcome).await
     }
-
-    /// Notes a failed try of a step and when the next may be. How often it was tried.
-    fn rest(&mut self, what: &str) -> u32 {
-        let tries = self.desk.memory.tries(what);
-        let wait = Duration::milliseconds(500 << tries.min(5));
-        let next = self.desk.now() + wait;
-        self.desk.memory.tried(what, next)
-    }
 }
 
-const fn is_worth_another_try(error: &PortError) -> bool {
-    matches!(error, PortError::Transient(_) | PortError::Missing(_))
+/// How a ticket ends whose bridge ended so.
+pub(crate) fn final_state(outcome: &str) -> (TicketState, Option<&'static str>) {
+    match outcome {
+        "held" => (TicketState::Failed, Some("call_held")),
+        "cancelled" => (TicketState::Cancelled, Some("cancelled")),
+        _ => (TicketState::Completed, None),
+    }
 }

@@ -1,6 +1,6 @@
 //! What is done next for a bridge: a pure function of facts, rows and time.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use apex_storage::Effect;
 use apex_storage::model::EffectId;
@@ -9,14 +9,16 @@ use chrono::{DateTime, Duration, Utc};
 use serde_json::Value;
 
 use crate::delivery::Delivery;
-use crate::desk::Memory;
+use crate::desk::CLOCK_SET_BACK;
+use crate::memory::Memory;
+use crate::world::Rules;
 
-/// Tries of a piece of work after the call before it is given up.
-pub(super) const MAX_TRIES: u32 = 4;
 /// How long a call that may or may not exist keeps its ticket: later than this nobody picks up any more.
 const HELD_FOR: Duration = Duration::minutes(15);
 /// Longest wait between two looks at a silent call.
 const LONGEST_LOOK: i32 = 8;
+/// A call without an end beyond the longest is given up only when so many looks in a row told nothing new.
+const LOOKS_BEFORE_GIVING_UP: u32 = 3;
 /// A safety net: with nothing to do, look again after this.
 const SAFETY: Duration = Duration::seconds(60);
 
@@ -27,8 +29,10 @@ pub(crate) enum Next {
     Begin,
     /// Something about calls and messages on their way out.
     Deliver(Delivery),
-    /// Give up a call that was not sent.
-    Withdraw(EffectId),
+    /// End a ticket that was to be begun earlier.
+    Expire,
+    /// Give up a call that was not sent, for this reason.
+    Withdraw(EffectId, &'static str),
     /// End a call that somebody asked to end.
     HangUp(String),
     /// Ask the provider about a call that fell silent.
@@ -62,38 +66,65 @@ pub(crate) enum Next {
 pub(crate) struct Situation<'a> {
     pub now: DateTime<Utc>,
     pub cancelled: bool,
+    /// Not begun by then: not begun at all.
+    pub deadline: Option<DateTime<Utc>>,
     pub steps: &'a HashMap<String, Value>,
     pub call: Option<&'a Effect>,
-    pub hung_up: &'a HashSet<String>,
     pub facts: &'a Facts,
     pub record: bool,
-    pub transcript: bool,
     pub delivery: Delivery,
     pub memory: &'a Memory,
     pub last_report: Option<DateTime<Utc>>,
     pub last_look: Option<DateTime<Utc>>,
     pub looks_without_news: u32,
+    pub times: Times,
+}
+
+/// How long things may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
     pub silent_after: Duration,
     pub recording_wait: Duration,
     pub longest_call: Duration,
 }
 
+impl Times {
+    pub fn of(rules: &Rules) -> Self {
+        let long = |duration: std::time::Duration| Duration::from_std(duration).unwrap_or(Duration::MAX);
+        Self {
+            silent_after: long(rules.silent_after),
+            recording_wait: long(rules.recording_wait),
+            longest_call: long(rules.max_duration + rules.ring_timeout * 2),
+        }
+    }
+}
+
+impl Situation<'_> {
+    fn is_too_late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| self.now >= deadline)
+    }
+}
+
 /// Decides. A wait ends no later than the wait of whatever is on its way.
 pub(crate) fn next(s: &Situation<'_>) -> Next {
-    match (decide(s), &s.delivery) {
-        (Next::Wait(until), Delivery::Wait(sooner)) => Next::Wait(until.min(*sooner)),
-        (next, _) => next,
-    }
+    let Next::Wait(until) = decide(s) else { return decide(s) };
+    let on_its_way = if let Delivery::Wait(sooner) = s.delivery { until.min(sooner) } else { until };
+    let not_sent = s.call.is_some_and(|call| call.state == "intended");
+    let deadline = s.deadline.filter(|_| not_sent);
+    Next::Wait(deadline.map_or(on_its_way, |deadline| on_its_way.min(deadline)))
 }
 
 fn decide(s: &Situation<'_>) -> Next {
     if !s.steps.contains_key("begin") {
-        return Next::Begin;
+        return if s.is_too_late() { Next::Expire } else { Next::Begin };
     }
-    if s.cancelled
-        && let Some(call) = s.call.filter(|call| call.state == "intended")
-    {
-        return Next::Withdraw(call.id);
+    if let Some(call) = s.call.filter(|call| call.state == "intended") {
+        if s.cancelled {
+            return Next::Withdraw(call.id, "cancelled");
+        }
+        if s.is_too_late() {
+            return Next::Withdraw(call.id, "its deadline has passed");
+        }
     }
     match &s.delivery {
         Delivery::Settled | Delivery::Wait(_) => {}
@@ -117,7 +148,7 @@ fn during(s: &Situation<'_>, call: &Effect) -> Next {
     }
     match call.state.as_str() {
         "live" => live(s, call),
-        "refused" if s.cancelled => Next::Close(Ending::Cancelled),
+        "refused" if s.cancelled || call.verdict.as_deref() == Some("cancel") => Next::Close(Ending::Cancelled),
         "held" => held(s, call),
         _ => Next::Close(Ending::BossUnreached),
     }
@@ -125,7 +156,7 @@ fn during(s: &Situation<'_>, call: &Effect) -> Next {
 
 /// Nobody knows whether the phone rang: the boss is told at once, a callback is waited for, and nothing is repeated.
 fn held(s: &Situation<'_>, call: &Effect) -> Next {
-    let until = call.sent_at.unwrap_or(call.created_at) + HELD_FOR;
+    let until = call.sent_at.unwrap_or(call.created_at).min(s.now) + HELD_FOR;
     if s.cancelled || s.now >= until {
         Next::Close(Ending::BossUnreached)
     } else if !s.steps.contains_key("held_told") {
@@ -143,17 +174,18 @@ fn live(s: &Situation<'_>, call: &Effect) -> Next {
         return Next::Close(if cut { Ending::Cancelled } else { ending });
     }
     let sid = call.sid.clone().unwrap_or_default();
-    if s.cancelled && !s.facts.connected() && !s.hung_up.contains(&sid) {
+    if s.cancelled && !s.facts.connected() && !s.memory.hung_up.contains(&sid) {
         return Next::HangUp(sid);
     }
     let sent = call.sent_at.unwrap_or(call.created_at);
-    if s.now > sent + s.longest_call {
+    let is_past = |at: &DateTime<Utc>| *at <= s.now + CLOCK_SET_BACK;
+    if s.now > sent + s.times.longest_call && s.looks_without_news >= LOOKS_BEFORE_GIVING_UP {
         return Next::Close(Ending::BossUnreached);
     }
     let factor = 1 << i32::try_from(s.looks_without_news).unwrap_or(i32::MAX).min(3);
-    let quiet_for = s.silent_after * factor.min(LONGEST_LOOK);
-    let news = [Some(sent), s.last_report, s.last_look].into_iter().flatten().max().unwrap_or(sent);
-    let look_at = news + quiet_for;
+    let quiet_for = s.times.silent_after * factor.min(LONGEST_LOOK);
+    let news = [Some(sent), s.last_report, s.last_look].into_iter().flatten().filter(is_past).max();
+    let look_at = news.map_or(s.now, |news| news + quiet_for);
     if s.now >= look_at { Next::LookAt(call.id) } else { Next::Wait(look_at) }
 }
 
@@ -170,7 +202,7 @@ fn after(s: &Situation<'_>) -> Next {
     if !s.steps.contains_key("transcribe") {
         return rested(s, "transcribe", Next::Transcribe);
     }
-    if s.transcript && !s.steps.contains_key("analyse") {
+    if s.steps["transcribe"]["engine"].is_string() && !s.steps.contains_key("analyse") {
         return rested(s, "analyse", Next::Analyse);
     }
     finish(s)
@@ -178,20 +210,12 @@ fn after(s: &Situation<'_>) -> Next {
 
 fn await_recording(s: &Situation<'_>) -> Next {
     match &s.facts.recording {
-        Recording::Ready { sid, seconds } if s.memory.tries("fetch") < MAX_TRIES => {
-            rested(s, "fetch", Next::Fetch { sid: sid.clone(), seconds: *seconds })
-        }
-        Recording::Ready { .. } => Next::NoRecording("it could not be fetched"),
+        Recording::Ready { sid, seconds } => rested(s, "fetch", Next::Fetch { sid: sid.clone(), seconds: *seconds }),
         Recording::Absent => Next::NoRecording("the provider has none"),
         Recording::Unheard | Recording::InProgress => {
-            let until = s.steps.get("close").and_then(closed_at).unwrap_or(s.now) + s.recording_wait;
-            if s.now < until {
-                Next::Wait(until)
-            } else if s.memory.tries("find_recording") < MAX_TRIES {
-                rested(s, "find_recording", Next::FindRecording)
-            } else {
-                Next::NoRecording("the provider tells of none")
-            }
+            let closed = s.steps.get("close").and_then(closed_at).filter(|at| *at <= s.now + CLOCK_SET_BACK);
+            let until = closed.map_or(s.now, |closed| closed + s.times.recording_wait);
+            if s.now < until { Next::Wait(until) } else { rested(s, "find_recording", Next::FindRecording) }
         }
     }
 }
@@ -201,7 +225,7 @@ fn closed_at(close: &Value) -> Option<DateTime<Utc>> {
 }
 
 fn rested(s: &Situation<'_>, what: &str, then: Next) -> Next {
-    s.memory.not_before(what).filter(|at| *at > s.now).map_or(then, Next::Wait)
+    s.memory.rests(what, s.now).map_or(then, Next::Wait)
 }
 
 /// Nothing is left but messages on their way.
@@ -223,11 +247,12 @@ mod tests {
     struct Scene {
         steps: HashMap<String, Value>,
         call: Effect,
-        hung_up: HashSet<String>,
         facts: Facts,
         memory: Memory,
         now: DateTime<Utc>,
         cancelled: bool,
+        deadline: Option<DateTime<Utc>>,
+        looks: u32,
         delivery: Delivery,
     }
 
@@ -237,11 +262,12 @@ mod tests {
             Self {
                 steps: HashMap::from([("begin".to_owned(), json!({}))]),
                 call: effect("live", now),
-                hung_up: HashSet::new(),
                 facts: Facts::default(),
                 memory: Memory::default(),
                 now,
                 cancelled: false,
+                deadline: None,
+                looks: 0,
                 delivery: Delivery::Settled,
             }
         }
@@ -252,18 +278,19 @@ mod tests {
                 cancelled: self.cancelled,
                 steps: &self.steps,
                 call: Some(&self.call),
-                hung_up: &self.hung_up,
                 facts: &self.facts,
                 record: true,
-                transcript: false,
+                deadline: self.deadline,
                 delivery: self.delivery.clone(),
                 memory: &self.memory,
                 last_report: None,
                 last_look: None,
-                looks_without_news: 0,
-                silent_after: Duration::seconds(15),
-                recording_wait: Duration::seconds(30),
-                longest_call: Duration::hours(1),
+                looks_without_news: self.looks,
+                times: Times {
+                    silent_after: Duration::seconds(15),
+                    recording_wait: Duration::seconds(30),
+                    longest_call: Duration::hours(1),
+                },
             })
         }
     }
@@ -287,6 +314,9 @@ mod tests {
             sender_fence: None,
             sent_at: Some(at),
             created_at: at,
+            verdict: None,
+            verdict_by: None,
+            verdict_at: None,
         }
     }
 
@@ -307,9 +337,9 @@ mod tests {
         let mut scene = Scene::live();
         scene.cancelled = true;
         assert_eq!(scene.next(), Next::HangUp("CA1".into()));
-        scene.hung_up.insert("CA1".into());
+        scene.memory.hung_up.insert("CA1".into());
         assert!(matches!(scene.next(), Next::Wait(_)));
-        scene.hung_up.clear();
+        scene.memory.hung_up.clear();
         scene.facts.learn(&Report::Press { accepted: true });
         scene.facts.learn(&Report::Leg { leg: Leg::Customer, progress: Progress::Answered });
         assert!(matches!(scene.next(), Next::Wait(_)), "a conversation is not cut off");
@@ -321,7 +351,40 @@ mod tests {
         scene.call = effect("intended", scene.now);
         scene.delivery = Delivery::Send(scene.call.id);
         scene.cancelled = true;
-        assert_eq!(scene.next(), Next::Withdraw(scene.call.id));
+        assert_eq!(scene.next(), Next::Withdraw(scene.call.id, "cancelled"));
+    }
+
+    #[test]
+    fn what_is_not_begun_by_its_deadline_is_not_begun() {
+        let mut scene = Scene::live();
+        scene.deadline = Some(scene.now);
+        scene.steps.clear();
+        assert_eq!(scene.next(), Next::Expire);
+        let mut scene = Scene::live();
+        scene.call = effect("intended", scene.now);
+        scene.delivery = Delivery::Wait(scene.now + Duration::seconds(30));
+        scene.deadline = Some(scene.now + Duration::seconds(5));
+        assert_eq!(scene.next(), Next::Wait(scene.now + Duration::seconds(5)));
+        scene.now += Duration::seconds(5);
+        assert_eq!(scene.next(), Next::Withdraw(scene.call.id, "its deadline has passed"));
+    }
+
+    #[test]
+    fn a_call_that_a_person_took_back_ends_without_a_text() {
+        let mut scene = Scene::live();
+        scene.call = effect("refused", scene.now);
+        assert_eq!(scene.next(), Next::Close(Ending::BossUnreached));
+        scene.call.verdict = Some("cancel".into());
+        assert_eq!(scene.next(), Next::Close(Ending::Cancelled));
+    }
+
+    #[test]
+    fn a_call_without_an_end_is_given_up_only_after_looks_that_told_nothing() {
+        let mut scene = Scene::live();
+        scene.now += Duration::hours(2);
+        assert_eq!(scene.next(), Next::LookAt(scene.call.id), "the clock may have been set forward");
+        scene.looks = LOOKS_BEFORE_GIVING_UP;
+        assert_eq!(scene.next(), Next::Close(Ending::BossUnreached));
     }
 
     #[test]

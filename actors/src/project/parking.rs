@@ -126,6 +126,7 @@ impl ProjectState {
             lead_id: None,
             params: &params,
             created_by: "apex",
+            deadline_at: None,
         })
         .await?;
         Ok(id)

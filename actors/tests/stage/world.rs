@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use apex_actors::ports::{
-    Analysis, Answer, Briefing, CallRequest, Found, Llm, PortError, Ports, SendError, Telephony, TextRequest,
+    Analysis, Answer, Briefing, CallRequest, Found, Llm, PlacedCall, PortError, Ports, SendError, Telephony,
+    TextRequest,
 };
 use apex_actors::{CurrentNode, RestartRule, Rules, World};
 use apex_storage::blob::Blobs;
@@ -16,6 +17,7 @@ use apex_storage::model::phone::Phone;
 use apex_storage::model::{OrgId, ProjectId, TicketId, UserId};
 use apex_storage::{Backend, LookupKey, NewProject, NewTicket, NewUser, Node, Options, Store};
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -35,6 +37,8 @@ pub struct Outside {
     pub check_panics: AtomicBool,
     /// The text messages that were taken.
     pub texts: Mutex<Vec<String>>,
+    /// The calls that the provider says it made.
+    pub calls: Mutex<Vec<PlacedCall>>,
 }
 
 /// Rules under which every wait is short.
@@ -54,6 +58,8 @@ pub fn quick() -> Rules {
         drain_patience: 10 * second,
         sweep_every: Duration::from_millis(20),
         context_ttl: 3600 * second,
+        hold_effects: false,
+        outcome_within: std::time::Duration::from_mins(30),
         restart: RestartRule {
             backoff: Duration::from_millis(1),
             backoff_cap: Duration::from_millis(2),
@@ -70,6 +76,7 @@ impl Stage {
             backend: Backend::Sqlite(folder.path().join("apex.db")),
             clock: Arc::new(SystemClock),
             lookup_key: LookupKey::derive(b"stage"),
+            max_megabytes: None,
         })
         .await
         .expect("a store");
@@ -109,9 +116,18 @@ impl Stage {
     pub async fn ticket(&self, project_id: ProjectId, actor: &str, task: &str, params: &Value) -> TicketId {
         let id = TicketId::new();
         let mut tx = self.world.store.tenant(self.org).await.expect("a transaction");
-        tx.create_ticket(&NewTicket { id, project_id, task, actor, lead_id: None, params, created_by: "stage" })
-            .await
-            .expect("a ticket");
+        tx.create_ticket(&NewTicket {
+            id,
+            project_id,
+            task,
+            actor,
+            lead_id: None,
+            params,
+            created_by: "stage",
+            deadline_at: None,
+        })
+        .await
+        .expect("a ticket");
         tx.commit().await.expect("a commit");
         id
     }
@@ -173,6 +189,10 @@ impl Telephony for Outside {
 
     async fn find_calls(&self, _: &Phone, _: &str) -> Result<Vec<Found>, PortError> {
         Ok(vec![])
+    }
+
+    async fn calls_since(&self, _: DateTime<Utc>) -> Result<Vec<PlacedCall>, PortError> {
+        Ok(self.calls.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
     async fn find_texts(&self, _: &Phone, _: &str, _: &str) -> Result<Vec<Found>, PortError> {

@@ -1,11 +1,12 @@
 //! An outside where nobody answers.
 
 use apex_actors::ports::{
-    Analysis, Answer, Briefing, CallRequest, Found, Llm, PortError, SendError, Telephony, TextRequest,
+    Analysis, Answer, Briefing, CallRequest, Found, Llm, PlacedCall, PortError, SendError, Telephony, TextRequest,
 };
 use apex_storage::model::call::{Recording, Report};
 use apex_storage::model::phone::Phone;
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
 /// Nobody.
 pub(super) struct Nobody;
@@ -35,6 +36,10 @@ impl Telephony for Nobody {
     }
 
     async fn find_calls(&self, _: &Phone, _: &str) -> Result<Vec<Found>, PortError> {
+        Err(ABSENT)
+    }
+
+    async fn calls_since(&self, _: DateTime<Utc>) -> Result<Vec<PlacedCall>, PortError> {
         Err(ABSENT)
     }
 

@@ -1,10 +1,12 @@
 //! `POST /run`: asks a project to do something.
 
-mod heavy;
+pub(super) mod heavy;
 
 use apex_actors::tasks::{self, Run, TaskSpec};
 use apex_actors::{Refusal, context};
+use apex_storage::model::TicketId;
 use axum::extract::State;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -29,6 +31,10 @@ pub(crate) struct RunRequest {
     #[serde(default = "no_params")]
     #[schema(value_type = Option<Object>)]
     params: Value,
+    /// When it is too late to begin: a task that was not begun by then fails with `deadline_passed`. For tasks that are
+    /// answered with a `context_id`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deadline: Option<DateTime<Utc>>,
 }
 
 /// The result, or where to find it.
@@ -41,6 +47,18 @@ pub(crate) struct RunAnswer {
     message: String,
     /// When it was answered, UTC.
     timestamp: String,
+}
+
+impl RunAnswer {
+    /// A heavy task was begun.
+    pub fn processing(context: TicketId, task: &str, now: DateTime<Utc>) -> Self {
+        Self {
+            status: "processing",
+            data: json!({ "context_id": context, "task": task }),
+            message: format!("Task '{task}' is processing in background"),
+            timestamp: context::timestamp(now),
+        }
+    }
 }
 
 fn no_params() -> Value {
@@ -88,6 +106,9 @@ async fn instant(
     spec: &TaskSpec,
     request: &RunRequest,
 ) -> Result<Value, ApiError> {
+    if request.deadline.is_some() {
+        return Err(ApiError::invalid("deadline", "is for tasks with a context; this one is answered at once"));
+    }
     let mut tx = app.store().tenant_read(caller.org).await?;
     let project = access::project(&mut tx, &request.project_id).await?;
     drop(tx);

@@ -1,11 +1,14 @@
 //! Tickets: the durable history of heavy tasks.
 
 mod list;
+mod replay;
+mod retry;
 mod show;
 mod timeline;
 
-use apex_storage::Ticket;
-use apex_storage::model::LeadId;
+use apex_actors::retry::retryable;
+use apex_storage::model::{LeadId, TicketId};
+use apex_storage::{TenantTx, Ticket};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
@@ -14,6 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use crate::error::ApiError;
 use crate::state::AppState;
 
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
@@ -21,6 +25,8 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(list::list_tickets))
         .routes(routes!(show::show_ticket))
         .routes(routes!(timeline::ticket_timeline))
+        .routes(routes!(retry::retry_ticket))
+        .routes(routes!(replay::replay_ticket))
 }
 
 /// A heavy task.
@@ -44,6 +50,10 @@ pub(crate) struct TicketBody {
     result: Option<Value>,
     /// The number of the newest journal entry.
     seq: i64,
+    /// 1, and one more for each time that somebody had it run again.
+    attempt: i64,
+    /// Not begun by then: it fails with `deadline_passed`.
+    deadline_at: Option<DateTime<Utc>>,
     /// Whether somebody asked for its end.
     cancel_requested: bool,
     /// The user who asked for it, or the webhook.
@@ -65,10 +75,28 @@ impl TicketBody {
             code: ticket.code,
             result: ticket.result,
             seq: ticket.seq,
+            attempt: ticket.attempt,
+            deadline_at: ticket.deadline_at,
             cancel_requested: ticket.cancel_requested_at.is_some(),
             created_by: ticket.created_by,
             created_at: ticket.created_at,
             updated_at: ticket.updated_at,
         }
     }
+}
+
+/// Begins a ticket that failed or was set aside once more. The caller commits and nudges.
+///
+/// # Errors
+///
+/// 404 when there is none, or its project is deleted; 409 `not_retryable`, with the reason.
+pub(super) async fn reopen(tx: &mut TenantTx, id: TicketId, by: &str) -> Result<Ticket, ApiError> {
+    let missing = || ApiError::not_found("ticket");
+    let ticket = tx.ticket(id).await?.ok_or_else(missing)?;
+    tx.project(ticket.project_id).await?.ok_or_else(missing)?;
+    retryable(&ticket).map_err(|refusal| ApiError::conflict("not_retryable", refusal.detail))?;
+    if tx.reopen_ticket(id, by).await? {
+        return Ok(ticket);
+    }
+    Err(ApiError::conflict("not_retryable", format!("the ticket is not over: {}", ticket.state)))
 }

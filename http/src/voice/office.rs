@@ -35,6 +35,7 @@ impl Office {
             backend: Backend::Sqlite(folder.path().join("apex.db")),
             clock: std::sync::Arc::new(SystemClock),
             lookup_key: LookupKey::derive(b"test"),
+            max_megabytes: None,
         })
         .await
         .expect("an empty database");
@@ -70,6 +71,7 @@ impl Office {
             lead_id: None,
             params: &json!({}),
             created_by: "test",
+            deadline_at: None,
         };
         tx.create_ticket(&ticket).await.expect("a ticket");
         tx.commit().await.expect("a commit");

@@ -45,15 +45,21 @@ impl Book {
         self.ledger.calls.get_mut(*self.calls.get(sid)?)
     }
 
-    /// Calls, newest first, narrowed by whichever of the two is given.
-    pub(crate) fn calls(&self, to: Option<&str>, parent: Option<&str>) -> Vec<&Call> {
+    /// Calls older than `after`, newest first, narrowed by whichever of the two is given. Nothing is looked at that is not
+    /// asked for.
+    pub(crate) fn calls<'a>(
+        &'a self,
+        to: Option<&'a str>,
+        parent: Option<&str>,
+        after: Option<&str>,
+    ) -> impl Iterator<Item = &'a Call> {
+        let before = after.and_then(|sid| self.calls.get(sid)).copied();
         let places = match (parent, to) {
-            (Some(parent), _) => self.legs_of.get(parent),
-            (None, Some(to)) => self.calls_to.get(to),
-            (None, None) => return self.ledger.calls.iter().rev().collect(),
+            (Some(parent), _) => Some(listed(&self.legs_of, parent)),
+            (None, Some(to)) => Some(listed(&self.calls_to, to)),
+            (None, None) => None,
         };
-        let found = places.into_iter().flatten().rev().filter_map(|at| self.ledger.calls.get(*at));
-        found.filter(|call| to.is_none_or(|to| call.to == to)).collect()
+        newest_first(&self.ledger.calls, places, before).filter(move |call| to.is_none_or(|to| call.to == to))
     }
 
     pub(crate) fn add_message(&mut self, message: Message) {
@@ -71,11 +77,10 @@ impl Book {
         self.ledger.messages.get_mut(*self.messages.get(sid)?)
     }
 
-    /// Messages, newest first.
-    pub(crate) fn messages(&self, to: Option<&str>) -> Vec<&Message> {
-        let Some(to) = to else { return self.ledger.messages.iter().rev().collect() };
-        let places = self.messages_to.get(to).into_iter().flatten().rev();
-        places.filter_map(|at| self.ledger.messages.get(*at)).collect()
+    /// Messages older than `after`, newest first.
+    pub(crate) fn messages(&self, to: Option<&str>, after: Option<&str>) -> impl Iterator<Item = &Message> {
+        let before = after.and_then(|sid| self.messages.get(sid)).copied();
+        newest_first(&self.ledger.messages, to.map(|to| listed(&self.messages_to, to)), before)
     }
 
     pub(crate) fn add_recording(&mut self, recording: Recording) {
@@ -93,14 +98,34 @@ impl Book {
         self.ledger.recordings.get_mut(*self.recordings.get(sid)?)
     }
 
-    /// Recordings, newest first.
-    pub(crate) fn recordings(&self, call: Option<&str>) -> Vec<&Recording> {
-        let Some(call) = call else { return self.ledger.recordings.iter().rev().collect() };
-        let places = self.recordings_of.get(call).into_iter().flatten().rev();
-        places.filter_map(|at| self.ledger.recordings.get(*at)).collect()
+    /// Recordings older than `after`, newest first.
+    pub(crate) fn recordings(&self, call: Option<&str>, after: Option<&str>) -> impl Iterator<Item = &Recording> {
+        let before = after.and_then(|sid| self.recordings.get(sid)).copied();
+        newest_first(&self.ledger.recordings, call.map(|call| listed(&self.recordings_of, call)), before)
     }
 
     pub(crate) fn add_gemini_request(&mut self, request: GeminiRequest) {
         self.ledger.gemini_requests.push(request);
+    }
+}
+
+/// Where the rows under a key stand, oldest first.
+fn listed<'a>(index: &'a HashMap<String, Vec<usize>>, key: &str) -> &'a [usize] {
+    index.get(key).map_or(&[], Vec::as_slice)
+}
+
+/// The rows at `places`, or all, that stand before `before`, newest first.
+fn newest_first<'a, T>(
+    rows: &'a [T],
+    places: Option<&'a [usize]>,
+    before: Option<usize>,
+) -> Box<dyn Iterator<Item = &'a T> + 'a> {
+    let end = before.unwrap_or(rows.len());
+    match places {
+        None => Box::new(rows[..end].iter().rev()),
+        Some(places) => {
+            let older = &places[..places.partition_point(|at| *at < end)];
+            Box::new(older.iter().rev().filter_map(|at| rows.get(*at)))
+        }
     }
 }

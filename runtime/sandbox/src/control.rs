@@ -43,13 +43,14 @@ pub(crate) enum Scripts {
 /// `GET /sandbox`: what this is.
 pub(crate) async fn page(State(outside): Shared) -> Html<String> {
     let stage = outside.stage();
-    let counts = {
-        let book = stage.book();
-        let ledger = book.ledger();
-        let (calls, messages) = (ledger.calls.len(), ledger.messages.len());
-        let (recordings, found) = (ledger.recordings.len(), ledger.violations.len());
-        format!("{calls} calls and legs, {messages} messages, {recordings} recordings, {found} broken rules")
-    };
+    let so_far = stage.book().ledger().summary();
+    let counts = format!(
+        "{} calls and legs, {} messages, {} recordings, {} broken rules",
+        so_far.calls + so_far.legs,
+        so_far.messages,
+        so_far.recordings,
+        so_far.violations
+    );
     Html(include_str!("control.html").replace("{base}", outside.base()).replace("{counts}", &counts))
 }
 
@@ -60,8 +61,7 @@ pub(crate) async fn ledger(State(outside): Shared) -> Json<Ledger> {
 
 /// `GET /sandbox/judge`: what must not have happened.
 pub(crate) async fn judge(State(outside): Shared) -> Json<Vec<String>> {
-    let ledger = outside.stage().book().ledger().clone();
-    Json(ledger.judge())
+    Json(outside.stage().book().ledger().judge())
 }
 
 /// `PUT /sandbox/scripts/{number}`: how the person behind a number acts; `default` stands for everybody else.

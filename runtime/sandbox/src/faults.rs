@@ -1,10 +1,14 @@
 //! What goes wrong outside: callbacks that are lost, doubled, late or out of order, requests that fail or whose answer
 //! never comes, a model that refuses.
 
+mod requests;
+
 use std::collections::{HashMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use sha1::{Digest, Sha1};
+
+pub use requests::{Burst, GeminiChances, RequestChances};
 
 /// Everything that goes wrong. Chances are drawn from `seed`, the number and the event: the same run fails the same way.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +32,16 @@ pub struct Faults {
     pub fail_next_messages: Vec<Fault>,
     /// What becomes of the next requests to the model, one each.
     pub fail_next_gemini: Vec<GeminiFault>,
+    /// Chances of requests to place a call that were not planted a failure.
+    pub calls: RequestChances,
+    /// Chances of requests to send a text message that were not planted a failure.
+    pub messages: RequestChances,
+    /// Chances of requests to the model that were not planted a failure.
+    pub gemini: GeminiChances,
+    /// Series of requests to the telephone account that fail, whatever they ask for.
+    pub bursts: Vec<Burst>,
+    /// Callbacks that are late by chance are later still by up to so much, milliseconds.
+    pub late_spread_ms: u64,
     /// How often each recording's sound is not there yet (404).
     pub media_missing_tries: u32,
 }
@@ -125,6 +139,11 @@ pub enum Fault {
         #[serde(default)]
         code: Option<u32>,
     },
+    /// It happens; the answer is an error all the same.
+    ErrorAfterActing {
+        /// HTTP status.
+        status: u16,
+    },
     /// It happens; the answer never comes.
     TimeoutAfterActing,
     /// Nothing happens; the answer never comes.
@@ -190,25 +209,52 @@ pub(crate) struct FaultBox {
     messages: VecDeque<Fault>,
     gemini: VecDeque<GeminiFault>,
     drawn: HashMap<String, u64>,
+    requests: u64,
 }
 
 impl FaultBox {
     pub(crate) fn new(faults: Faults) -> Self {
         let (calls, messages) = (faults.fail_next_calls.clone().into(), faults.fail_next_messages.clone().into());
         let gemini = faults.fail_next_gemini.clone().into();
-        Self { faults, calls, messages, gemini, drawn: HashMap::new() }
+        Self { faults, calls, messages, gemini, drawn: HashMap::new(), requests: 0 }
     }
 
-    pub(crate) fn next_call(&mut self) -> Fault {
-        self.calls.pop_front().unwrap_or(Fault::Pass)
+    /// What becomes of a request to call `to`.
+    pub(crate) fn next_call(&mut self, to: &str) -> Fault {
+        self.calls.pop_front().unwrap_or_else(|| self.by_chance(self.faults.calls, "call", to))
     }
 
-    pub(crate) fn next_message(&mut self) -> Fault {
-        self.messages.pop_front().unwrap_or(Fault::Pass)
+    /// What becomes of a request to write to `to`.
+    pub(crate) fn next_message(&mut self, to: &str) -> Fault {
+        self.messages.pop_front().unwrap_or_else(|| self.by_chance(self.faults.messages, "message", to))
     }
 
-    pub(crate) fn next_gemini(&mut self) -> GeminiFault {
-        self.gemini.pop_front().unwrap_or(GeminiFault::Pass)
+    /// What becomes of a request to the model for `task`.
+    pub(crate) fn next_gemini(&mut self, task: &str) -> GeminiFault {
+        if let Some(planted) = self.gemini.pop_front() {
+            return planted;
+        }
+        let chances = self.faults.gemini;
+        if chances == GeminiChances::default() { GeminiFault::Pass } else { chances.draw(&self.about("model", task)) }
+    }
+
+    /// The status that a request to the telephone account fails with as one of a burst. Counts the request.
+    pub(crate) fn burst(&mut self) -> Option<u16> {
+        let count = self.requests;
+        self.requests += 1;
+        self.faults.bursts.iter().find(|burst| burst.hits(count)).map(|burst| burst.status)
+    }
+
+    fn by_chance(&mut self, chances: RequestChances, what: &str, to: &str) -> Fault {
+        if chances == RequestChances::default() { Fault::Pass } else { chances.draw(&self.about(what, to)) }
+    }
+
+    /// Names the next event of this kind about `to`: what chances are drawn from.
+    fn about(&mut self, what: &str, to: &str) -> String {
+        let subject = format!("{what} {to}");
+        let count = self.drawn.entry(subject.clone()).or_default();
+        *count += 1;
+        format!("{} {subject} {count}", self.faults.seed)
     }
 
     pub(crate) fn media_missing_tries(&self) -> u32 {
@@ -230,11 +276,9 @@ impl FaultBox {
         if chances == Chances::default() {
             return Fate::default();
         }
-        let subject = format!("{kind:?} {event} {to}");
-        let count = self.drawn.entry(subject.clone()).or_default();
-        *count += 1;
-        let about = format!("{} {subject} {count}", self.faults.seed);
-        let late_ms = if percent(&about, "late") < chances.late { chances.late_ms } else { 0 };
+        let about = self.about(&format!("{kind:?} {event}"), to);
+        let spread = self.faults.late_spread_ms / 100 * u64::from(percent(&about, "spread"));
+        let late_ms = if percent(&about, "late") < chances.late { chances.late_ms + spread } else { 0 };
         Fate {
             lost: percent(&about, "lost") < chances.lost,
             doubled: percent(&about, "doubled") < chances.doubled,
@@ -295,9 +339,43 @@ mod tests {
     fn planted_failures_are_used_up_one_by_one() {
         let fail_next_calls = vec![Fault::http(500), Fault::Pass, Fault::DropAfterActing];
         let mut faults = FaultBox::new(Faults { fail_next_calls, ..Faults::default() });
-        let drawn = [faults.next_call(), faults.next_call(), faults.next_call(), faults.next_call()];
+        let drawn = [TO; 4].map(|to| faults.next_call(to));
         assert_eq!(drawn, [Fault::http(500), Fault::Pass, Fault::DropAfterActing, Fault::Pass]);
-        assert_eq!(faults.next_message(), Fault::Pass);
+        assert_eq!(faults.next_message(TO), Fault::Pass);
+    }
+
+    #[test]
+    fn what_was_planted_comes_before_chance() {
+        let calls = RequestChances { server_error: 100, ..RequestChances::default() };
+        let gemini = GeminiChances { http_500: 100, ..GeminiChances::default() };
+        let planted = Faults {
+            calls,
+            gemini,
+            fail_next_calls: vec![Fault::Pass],
+            fail_next_gemini: vec![GeminiFault::Pass],
+            ..Faults::default()
+        };
+        let mut faults = FaultBox::new(planted);
+        assert_eq!([TO; 2].map(|to| faults.next_call(to)), [Fault::Pass, Fault::http(500)]);
+        let asked = ["Analyse"; 2].map(|task| faults.next_gemini(task));
+        assert_eq!(asked, [GeminiFault::Pass, GeminiFault::Http { status: 500 }]);
+    }
+
+    #[test]
+    fn requests_of_all_kinds_are_counted_for_bursts() {
+        let bursts = vec![Burst { every: 4, length: 1, status: 429 }, Burst { every: 6, length: 2, status: 500 }];
+        let mut faults = FaultBox::new(Faults { bursts, ..Faults::default() });
+        let failed: Vec<_> = (0..8).map(|_| faults.burst()).collect();
+        assert_eq!(failed, [Some(429), Some(500), None, None, Some(429), None, Some(500), Some(500)]);
+    }
+
+    #[test]
+    fn late_callbacks_are_spread_when_they_shall_be() {
+        let status = Chances { late: 100, late_ms: 1000, ..Chances::default() };
+        let mut faults = FaultBox::new(Faults { status, late_spread_ms: 60_000, ..Faults::default() });
+        let late: Vec<_> = (0..50).map(|_| faults.fate(CallbackKind::Status, "completed", TO).late_ms).collect();
+        assert!(late.iter().all(|ms| (1000..61_000).contains(ms)), "{late:?}");
+        assert!(late.iter().max() > late.iter().min().map(|least| least + 30_000).as_ref(), "{late:?}");
     }
 
     #[test]

@@ -66,7 +66,7 @@ async fn generate(stage: &Stage, scissors: &Scissors, model: &str, prompt: &Prom
         Task::Count | Task::Other => OTHERWISE.to_owned(),
     };
     let reply = Reply { model, prompt, text };
-    let fault = stage.faults().next_gemini();
+    let fault = stage.faults().next_gemini(&format!("{task:?}"));
     let (status, response) = match fault {
         GeminiFault::Pass => (200, reply.whole()),
         GeminiFault::Truncated => (200, reply.cut_off()),

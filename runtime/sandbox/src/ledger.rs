@@ -7,6 +7,8 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+pub use judge::Repeated;
+
 /// Everything that reached the outside since the start or the last reset. A snapshot: it does not change.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
@@ -46,6 +48,39 @@ impl Ledger {
     pub fn is_quiet(&self) -> bool {
         self.calls.iter().all(|call| call.status.is_final())
     }
+
+    /// How much has happened.
+    pub fn summary(&self) -> Summary {
+        let legs = self.calls.iter().filter(|call| call.parent_sid.is_some()).count();
+        Summary {
+            calls: self.calls.len() - legs,
+            legs,
+            under_way: self.calls.iter().filter(|call| !call.status.is_final()).count(),
+            messages: self.messages.len(),
+            recordings: self.recordings.len(),
+            gemini_requests: self.gemini_requests.len(),
+            violations: self.violations.len(),
+        }
+    }
+}
+
+/// How much has happened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Calls, without second legs.
+    pub calls: usize,
+    /// Second legs.
+    pub legs: usize,
+    /// Calls and second legs that are not over.
+    pub under_way: usize,
+    /// Text messages.
+    pub messages: usize,
+    /// Recordings.
+    pub recordings: usize,
+    /// Requests to the model.
+    pub gemini_requests: usize,
+    /// Broken rules of the protocol.
+    pub violations: usize,
 }
 
 /// How a call stands, in Twilio's words.

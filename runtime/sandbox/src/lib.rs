@@ -25,10 +25,12 @@ mod wav;
 mod wire;
 
 pub use control::Incoming;
-pub use faults::{CallbackFault, CallbackKind, Chances, Fault, Faults, GeminiFault, Mishap};
+pub use faults::{
+    Burst, CallbackFault, CallbackKind, Chances, Fault, Faults, GeminiChances, GeminiFault, Mishap, RequestChances,
+};
 pub use ledger::{
     Call, CallStatus, Callbacks, Direction, FailedCallback, GeminiRequest, Ledger, Message, MessageStatus, Recording,
-    RecordingStatus, Task, TwimlFetch,
+    RecordingStatus, Repeated, Summary, Task, TwimlFetch,
 };
 pub use options::{Options, Pace, SandboxError};
 pub use sandbox::Sandbox;

@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::control::Incoming;
 use crate::faults::Faults;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Summary};
 use crate::options::{Options, SandboxError};
 use crate::outside::Outside;
 use crate::script::Script;
@@ -66,6 +66,16 @@ impl Sandbox {
     /// Looks at the ledger without copying it; `look` should be short, as nothing is written meanwhile.
     pub fn read<T>(&self, look: impl FnOnce(&Ledger) -> T) -> T {
         look(self.outside.stage().book().ledger())
+    }
+
+    /// What must not have happened, without copying the ledger: see [`Ledger::judge`].
+    pub fn judge(&self) -> Vec<String> {
+        self.read(Ledger::judge)
+    }
+
+    /// How much has happened, without copying the ledger.
+    pub fn summary(&self) -> Summary {
+        self.read(Ledger::summary)
     }
 
     /// The person behind `number` (E.164) acts by this script.

@@ -3,22 +3,25 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use anyhow::bail;
 use apex_config::Config;
-use apex_storage::fault;
 
 use crate::cli::Pace;
 use crate::commands::block_on;
-use crate::{app, banner, lifecycle, telemetry};
+use crate::{app, banner, lifecycle, planted, telemetry};
 
 /// Runs the server until it is told to stop, then lets everything under way end.
-pub(crate) fn run(config: Config) -> anyhow::Result<ExitCode> {
-    arm_faults(&config)?;
+pub(crate) fn run(mut config: Config, hold_effects: bool) -> anyhow::Result<ExitCode> {
+    planted::arm_faults(&config)?;
+    config.calls.hold_effects |= hold_effects;
     block_on(async move {
         telemetry::logs(&config.telemetry)?;
         let running = app::start(config, sandbox_pace()).await?;
         eprintln!("{}", banner::mode(running.is_sandbox));
-        println!("apex ready api={} admin={}", running.api, running.admin);
+        if running.holds_effects {
+            eprintln!("{}", banner::HELD);
+        }
+        let effects = if running.holds_effects { " effects=held" } else { "" };
+        println!("apex ready api={} admin={}{effects}", running.api, running.admin);
         std::io::stdout().flush()?;
         lifecycle::stop_signal().await;
         running.stop().await;
@@ -26,23 +29,9 @@ pub(crate) fn run(config: Config) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Planted deaths are for tests: production refuses them.
-fn arm_faults(config: &Config) -> anyhow::Result<()> {
-    let Some(faults) = environment("APEX_FAULTS") else { return Ok(()) };
-    if config.environment.is_production() {
-        bail!("APEX_FAULTS: planted faults are refused in production; unset it");
-    }
-    fault::arm(&faults).map_err(|problem| anyhow::anyhow!("APEX_FAULTS: {problem}"))
-}
-
 fn sandbox_pace() -> Pace {
-    match environment("APEX_SANDBOX_PACE").as_deref() {
+    match planted::environment("APEX_SANDBOX_PACE").as_deref() {
         Some("instant") => Pace::Instant,
         _ => Pace::Human,
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "these two are for tests and no settings of the product")]
-fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
 }

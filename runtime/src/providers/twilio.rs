@@ -4,15 +4,17 @@
 //! own, and its answer is read as exactly what it proves (`answer`). Everything else can be asked again.
 
 mod answer;
+mod history;
 mod look_up;
 mod media;
 mod report;
 mod transport;
 
-use apex_actors::ports::{CallRequest, Found, PortError, SendError, Telephony, TextRequest};
+use apex_actors::ports::{CallRequest, Found, PlacedCall, PortError, SendError, Telephony, TextRequest};
 use apex_storage::model::call::{Recording, Report};
 use apex_storage::model::phone::Phone;
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use url::Url;
 
@@ -121,6 +123,11 @@ impl Telephony for TwilioClient {
     async fn find_calls(&self, to: &Phone, from: &str) -> Result<Vec<Found>, PortError> {
         let reply = self.wire.list("Calls", &look_up::between(to, from)).await?;
         Ok(look_up::calls(answer::read(&reply)?))
+    }
+
+    #[tracing::instrument(name = "twilio.call.list", skip_all)]
+    async fn calls_since(&self, since: DateTime<Utc>) -> Result<Vec<PlacedCall>, PortError> {
+        history::calls_since(&self.wire, since).await
     }
 
     #[tracing::instrument(name = "twilio.text.find", skip_all)]
@@ -350,6 +357,25 @@ mod tests {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let error = hasty.post(url).send().await.unwrap_err();
         assert_eq!(Trip::of(&error), Trip::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn the_history_is_read_to_its_last_page() {
+        let first = r#"{"calls":[{"sid":"CA1"},{"sid":"CA2"}],
+                         "next_page_uri":"/2010-04-01/Accounts/AC0/Calls.json?PageSize=1000&Page=1&PageToken=PACA2"}"#;
+        let last = r#"{"calls":[{"sid":"CA3"}],"next_page_uri":null}"#;
+        let fake = fake([answer(200, first), answer(200, last), answer(500, "")]).await;
+        let since = "2026-11-19T12:00:00.5Z".parse().unwrap();
+        let calls = fake.client.calls_since(since).await.unwrap();
+        assert_eq!(calls.iter().map(|call| call.sid.as_str()).collect::<Vec<_>>(), ["CA1", "CA2", "CA3"]);
+        assert!(matches!(fake.client.calls_since(since).await, Err(PortError::Transient(_))));
+        assert_eq!(
+            fake.lines()[..2],
+            [
+                "GET /Calls.json?StartTime%3E=2026-11-19T12%3A00%3A00Z&PageSize=1000",
+                "GET /Calls.json?PageSize=1000&Page=1&PageToken=PACA2"
+            ]
+        );
     }
 
     #[tokio::test]

@@ -44,8 +44,8 @@ impl Memory {
 impl Mirror for Memory {
     async fn put(&self, id: Uuid, seq: i64, body: &str) {
         let now = self.clock.monotonic();
-        let kept = self.shard(id).put(id, Copy { seq, body: body.into(), put_at: now, turn: 0 }, self.ttl);
-        if kept {
+        let is_news = self.shard(id).put(id, Copy { seq, body: body.into(), put_at: now, turn: 0 }, self.ttl);
+        if is_news {
             self.watchers.wake(id);
         }
     }
@@ -87,13 +87,15 @@ struct Shard {
 }
 
 impl Shard {
-    /// Whether the copy was newer than what was there.
+    /// Whether the copy tells of more than what was there.
     fn put(&mut self, id: Uuid, mut copy: Copy, ttl: Duration) -> bool {
         let now = copy.put_at;
         self.sweep(now, ttl);
-        if self.copies.get(&id).is_some_and(|there| there.seq > copy.seq) {
+        let there = self.copies.get(&id).map(|there| there.seq);
+        if there.is_some_and(|there| there > copy.seq) {
             return false;
         }
+        let is_news = there.is_none_or(|there| there < copy.seq);
         self.remove(id);
         self.bytes += OVERHEAD + copy.body.len();
         self.turns += 1;
@@ -101,7 +103,7 @@ impl Shard {
         self.order.push_back((now, copy.turn, id));
         self.copies.insert(id, copy);
         self.shrink();
-        true
+        is_news
     }
 
     /// Forgets what is too old.
@@ -201,7 +203,8 @@ mod tests {
         mirror.put(id, 2, "two").await;
         let mut wake = mirror.watch(id);
         mirror.put(id, 1, "late").await;
-        assert!(futures::FutureExt::now_or_never(wake.changed()).is_none(), "what is older is no news");
+        mirror.put(id, 2, "two, put back by a reader").await;
+        assert!(futures::FutureExt::now_or_never(wake.changed()).is_none(), "what is older or the same is no news");
         mirror.put(id, 3, "three").await;
         wake.changed().await;
         assert!(mirror.is_up());

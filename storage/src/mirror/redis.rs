@@ -3,7 +3,7 @@
 //! One task owns the connection: it connects, subscribes, sends a heartbeat and connects again, for ever. Commands use what
 //! it has published and never wait for a connection: while there is none, a copy is simply not kept and not found.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::redis::aio::MultiplexedConnection;
@@ -17,8 +17,9 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use uuid::Uuid;
 
+use super::line::Line;
 use super::watchers::{Wake, Watchers};
-use super::{ERRORS, Mirror, Mirrored, UP};
+use super::{ERRORS, Mirror, Mirrored, SKIPPED, UP};
 use crate::clock::jitter;
 
 /// Tells all processes which ticket has moved on.
@@ -42,25 +43,26 @@ const HEARTBEAT: Duration = Duration::from_millis(500);
 /// How long a heartbeat may take.
 const HEARTBEAT_WITHIN: Duration = Duration::from_secs(1);
 
-/// The first and the longest pause before connecting again.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+/// The first and the longest pause before connecting again; up to half of it is added by lot.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
 
 /// Commands that may queue on the connection; more wait, within their time.
 const PIPELINE: usize = 1_024;
 
-/// Sets the copy unless a newer one is there, and says so to all. Keys: the copy. Arguments: body, seq, seconds to live,
+/// Sets the copy unless a newer one is there, and says to all when it tells of more than what was there. Keys: the copy. Arguments: body, seq, seconds to live,
 /// channel, id.
 const PUT: &str = r"
 local there = redis.call('GET', KEYS[1])
+local seq = nil
 if there then
   local read, document = pcall(cjson.decode, there)
   if read and type(document) == 'table' and type(document.data) == 'table' then
-    local seq = tonumber(document.data.seq)
+    seq = tonumber(document.data.seq)
     if seq and seq > tonumber(ARGV[2]) then return 0 end
   end
 end
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[3])
-redis.call('PUBLISH', ARGV[4], ARGV[5])
+if seq ~= tonumber(ARGV[2]) then redis.call('PUBLISH', ARGV[4], ARGV[5]) end
 return 1";
 
 /// The copy and the milliseconds it has left.
@@ -75,7 +77,7 @@ pub(super) struct Redis {
     put: Script,
     get: Script,
     watchers: Arc<Watchers>,
-    line: Arc<Line>,
+    line: Arc<Line<MultiplexedConnection>>,
     _task: JoinSet<()>,
 }
 
@@ -83,7 +85,7 @@ impl Redis {
     /// Waits for the server up to [`START_WITHIN`] and goes on without it.
     pub async fn start(url: &str, ttl: Duration) -> Self {
         let watchers = Arc::<Watchers>::default();
-        let line = Arc::<Line>::default();
+        let line = Arc::<Line<MultiplexedConnection>>::default();
         let mut task = JoinSet::new();
         metrics::gauge!(UP).set(0);
         match client(url) {
@@ -100,18 +102,28 @@ impl Redis {
         Self { ttl, put: Script::new(PUT), get: Script::new(GET), watchers, line, _task: task }
     }
 
-    /// Runs a script on the connection of the moment; `None` when there is none, or no answer in time.
+    /// Runs a script on the connection of the moment; `None` when there is none, or no answer in time. After some silence in a
+    /// row nothing is sent until the keeper has an answer, so that nobody waits for a server that is frozen.
     async fn run<T: FromRedisValue>(
         &self,
         operation: &'static str,
         within: Duration,
         call: &ScriptInvocation<'_>,
     ) -> Option<T> {
-        let mut connection = self.line.get()?;
+        let Some(mut connection) = self.line.get() else {
+            metrics::counter!(SKIPPED, "operation" => operation).increment(1);
+            return None;
+        };
         let failure = match timeout(within, call.invoke_async(&mut connection)).await {
-            Ok(Ok(answer)) => return Some(answer),
+            Ok(Ok(answer)) => {
+                self.line.answered();
+                return Some(answer);
+            }
             Ok(Err(error)) => kind(&error),
-            Err(_) => "timeout".to_owned(),
+            Err(_) => {
+                self.line.silent();
+                "timeout".to_owned()
+            }
         };
         tracing::debug!(mirror.operation = operation, error.kind = failure, "ticket mirror did not answer");
         metrics::counter!(ERRORS, "operation" => operation).increment(1);
@@ -144,7 +156,7 @@ impl Mirror for Redis {
     }
 
     fn is_up(&self) -> bool {
-        self.line.get().is_some()
+        self.line.is_up()
     }
 }
 
@@ -176,25 +188,10 @@ fn kind(error: &RedisError) -> String {
     format!("{:?}", error.kind())
 }
 
-/// The connection of the moment.
-#[derive(Default)]
-struct Line(RwLock<Option<MultiplexedConnection>>);
-
-impl Line {
-    fn get(&self) -> Option<MultiplexedConnection> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set(&self, connection: Option<MultiplexedConnection>) {
-        metrics::gauge!(UP).set(f64::from(u8::from(connection.is_some())));
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = connection;
-    }
-}
-
 /// Keeps the connection.
 struct Keeper {
     client: Client,
-    line: Arc<Line>,
+    line: Arc<Line<MultiplexedConnection>>,
     watchers: Arc<Watchers>,
 }
 
@@ -268,7 +265,7 @@ impl Keeper {
                 _ = beat.tick() => {
                     let ping = ::redis::cmd("PING");
                     match timeout(HEARTBEAT_WITHIN, ping.query_async::<()>(&mut connection)).await {
-                        Ok(Ok(())) => {}
+                        Ok(Ok(())) => self.line.answered(),
                         Ok(Err(error)) => return kind(&error),
                         Err(_) => return "timeout".to_owned(),
                     }

@@ -60,6 +60,10 @@ ids! {
     InboxId,
     /// One business event.
     EventId,
+    /// One time that a ticket was set aside.
+    DeadLetterId,
+    /// One task that runs by itself.
+    ScheduleId,
     /// One line of the usage ledger.
     UsageId,
     /// One refresh token.

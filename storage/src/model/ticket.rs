@@ -32,8 +32,8 @@ impl TicketState {
     pub const fn may_become(self, next: Self) -> bool {
         match self {
             Self::Accepted | Self::Running | Self::Waiting => !matches!(next, Self::Accepted),
-            Self::Failed | Self::Cancelled | Self::Dead => matches!(next, Self::Accepted),
-            Self::Completed => false,
+            Self::Failed | Self::Dead => matches!(next, Self::Accepted),
+            Self::Completed | Self::Cancelled => false,
         }
     }
 
@@ -59,6 +59,7 @@ mod tests {
             }
         }
         assert!(!TicketState::Completed.may_become(TicketState::Accepted), "what is done is not done again");
+        assert!(!TicketState::Cancelled.may_become(TicketState::Accepted), "who ended it begins a new one");
     }
 
     #[test]

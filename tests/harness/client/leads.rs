@@ -1,9 +1,15 @@
 //! Forms come in, leads are looked at.
 
+use std::time::Duration;
+
+use reqwest::Method;
 use serde_json::Value;
 
 use super::{Answer, Client, Project, text};
 use crate::GoogleLead;
+
+/// After this a sender gives up and sends again.
+const ANSWER: Duration = Duration::from_secs(10);
 
 impl Client {
     /// Sends a lead form with the project's own key.
@@ -29,6 +35,14 @@ impl Client {
         text(&body["data"], "context_id")
     }
 
+    /// Sends a lead form to a program that may be dead or die meanwhile. The context, if it was accepted.
+    pub async fn offer(&self, project: &Project, lead: &GoogleLead) -> Option<String> {
+        let path = Self::v1(&format!("/webhooks/google-ads?project_id={}", project.id));
+        let request = self.anonymous().request(Method::POST, &path).json(&lead.json(&project.google_key));
+        let (status, body) = self.try_send(request.timeout(ANSWER)).await.ok()?;
+        status.is_success().then(|| text(&body["data"], "context_id"))
+    }
+
     /// Sends a website's form with the project's own token.
     pub async fn wordpress_lead(&self, project: &Project, content_type: &str, body: &str) -> Answer {
         let (id, token) = (&project.id, &project.webhook_token);
@@ -42,21 +56,30 @@ impl Client {
     ///
     /// When a page is refused or the pages do not end.
     pub async fn leads(&self, project: &str) -> Vec<Value> {
-        let mut leads = Vec::new();
+        self.all(&format!("/api/v1/leads?project_id={project}&limit=100")).await
+    }
+
+    /// All rows of a list, read page by page; the path has a query already.
+    ///
+    /// # Panics
+    ///
+    /// When a page is refused or the pages do not end.
+    pub async fn all(&self, path: &str) -> Vec<Value> {
+        let mut rows = Vec::new();
         let mut cursor = String::new();
         for _ in 0..1_000 {
-            let answer = self.get(&format!("/api/v1/leads?project_id={project}&limit=100{cursor}")).await;
-            let mut page = self.ok("leads", answer);
+            let answer = self.get(&format!("{path}{cursor}")).await;
+            let mut page = self.ok(path, answer);
             match page["data"].take() {
-                Value::Array(rows) => leads.extend(rows),
-                other => panic!("a page of leads without `data`: {other}"),
+                Value::Array(more) => rows.extend(more),
+                other => panic!("a page of {path} without `data`: {other}"),
             }
             match page["next_cursor"].as_str() {
                 Some(next) => cursor = format!("&cursor={next}"),
-                None => return leads,
+                None => return rows,
             }
         }
-        panic!("the pages of {project} do not end")
+        panic!("the pages of {path} do not end")
     }
 
     /// One lead.

@@ -65,6 +65,13 @@ impl Builder {
         self.env("DATABASE_URL", &url)
     }
 
+    /// Rows in a fresh database of a Postgres that the test may stop.
+    #[must_use]
+    pub fn private_postgres(self, server: &Postgres) -> Self {
+        let url = server.database();
+        self.env("DATABASE_URL", &url)
+    }
+
     /// Copies in the shared Redis.
     #[must_use]
     pub fn redis(self) -> Self {
@@ -114,7 +121,7 @@ impl Builder {
     /// Plants a fault for the first run: `name=exit`, `name=panic` or `name=stall`; `name=panic*11` strikes eleven times.
     #[must_use]
     pub fn fault(mut self, fault: &str) -> Self {
-        self.faults.push(fault.to_owned());
+        self.plant(fault);
         self
     }
 
@@ -139,6 +146,14 @@ impl Builder {
         self.settings.insert(key.to_owned(), value.to_owned());
     }
 
+    pub(super) fn plant(&mut self, fault: &str) {
+        self.faults.push(fault.to_owned());
+    }
+
+    pub(super) fn forget_argument(&mut self, argument: &str) {
+        self.arguments.retain(|given| given != argument);
+    }
+
     pub(super) fn forget_faults(&mut self) {
         self.faults.clear();
     }
@@ -157,6 +172,13 @@ impl Builder {
 
     pub(super) fn auth_token(&self) -> &str {
         &self.auth_token
+    }
+
+    /// Another command of `apex` with the settings and the data directory of this one.
+    pub(super) fn beside(&self, folder: &Path, arguments: &[&str]) -> Command {
+        let mut command = bare(folder);
+        command.args(arguments).envs(&self.settings);
+        command
     }
 
     pub(super) fn command(&self, folder: &Path) -> Command {

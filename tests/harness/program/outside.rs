@@ -65,7 +65,7 @@ impl Outside {
     ///
     /// When it does not stop within [`wait::PATIENCE`].
     pub async fn stop(mut self) -> bool {
-        super::command::signal(self.child.id(), "TERM");
+        super::signal(&[self.child.id()], "TERM");
         let ended = wait::until(async || self.child.try_wait().expect("our own child"), "the sandbox's end").await;
         leftovers::release(self.child.id());
         ended.success()

@@ -22,7 +22,7 @@ pub(crate) fn start() -> DateTime<Utc> {
 
 /// What a store is opened with.
 pub(crate) fn options(backend: Backend, clock: SharedClock) -> Options {
-    Options { backend, clock, lookup_key: LookupKey::derive(b"conformance") }
+    Options { backend, clock, lookup_key: LookupKey::derive(b"conformance"), max_megabytes: None }
 }
 
 /// A Postgres backend.

@@ -10,6 +10,8 @@ conformance! {
     an_intent_stands_once_by_its_key,
     only_an_intended_effect_is_sent_and_once,
     one_call_to_a_number_is_unclear_at_a_time,
+    one_message_to_a_number_is_unclear_at_a_time_beside_a_call,
+    an_unclear_neighbour_to_the_same_number_makes_a_look_up_ambiguous,
     the_first_provider_id_is_bound_for_good,
     a_provider_id_belongs_to_one_effect,
     an_unclear_effect_is_held_and_bound_by_a_late_callback,
@@ -112,34 +114,71 @@ async fn one_call_to_a_number_is_unclear_at_a_time(bed: TwoTenants) -> Result<()
     assert!(tx.mark_live(first.id, "CA1").await?);
     tx.commit().await?;
     assert!(first.tx(&bed).await?.mark_sending(same).await?, "now it is clear");
+    Ok(())
+}
 
-    let mut tx = first.tx(&bed).await?;
-    for key in ["sms:1", "sms:2"] {
-        let to = phone(1);
-        let text = NewEffect { kind: "sms", ..call_effect(first.work.ticket, None, key, &to) };
-        assert!(tx.intend(&text).await?);
-        tx.commit().await?;
-        assert!(first.tx(&bed).await?.mark_sending(text.id).await?, "a message is no call");
-        tx = first.tx(&bed).await?;
-    }
+async fn one_message_to_a_number_is_unclear_at_a_time_beside_a_call(bed: TwoTenants) -> Result<()> {
+    let call = Call::sending(&bed).await?;
+    let to = phone(1);
+    let text = |key| NewEffect { kind: "sms", ..call_effect(call.work.ticket, None, key, &to) };
+    let (one, two) = (text("sms:1"), text("sms:2"));
+    let mut tx = call.tx(&bed).await?;
+    assert!(tx.intend(&one).await? && tx.intend(&two).await?);
+    tx.commit().await?;
+    assert!(call.tx(&bed).await?.mark_sending(one.id).await?, "a message is no call");
+    assert!(!call.tx(&bed).await?.mark_sending(two.id).await?, "it has to wait");
+    let mut tx = call.tx(&bed).await?;
+    assert_eq!(tx.effect(two.id).await?.expect("there").state, "intended", "and nothing is written");
+    assert!(tx.mark_live(one.id, "SM1").await?);
+    tx.commit().await?;
+    assert!(call.tx(&bed).await?.mark_sending(two.id).await?);
+    Ok(())
+}
+
+async fn an_unclear_neighbour_to_the_same_number_makes_a_look_up_ambiguous(bed: TwoTenants) -> Result<()> {
+    let call = Call::sending(&bed).await?;
+    let other = bed.intended(&call.lease, call.work, "call:2", &phone(1)).await?;
+    let elsewhere = bed.intended(&call.lease, call.work, "call:3", &phone(3)).await?;
+    let is_ambiguous = async |id| {
+        let mut tx = bed.store.tenant_read(bed.a.org).await?;
+        let effect = tx.effect(id).await?.expect("there");
+        anyhow::Ok(tx.is_ambiguous(&effect).await?)
+    };
+    assert!(!is_ambiguous(call.id).await?, "what has not left answers to no look-up");
+    assert!(is_ambiguous(other).await?);
+    assert!(!is_ambiguous(elsewhere).await?, "another number");
+    let mut tx = call.tx(&bed).await?;
+    tx.mark_unknown(call.id).await?;
+    tx.mark_held(call.id, "no answer").await?;
+    tx.commit().await?;
+    assert!(is_ambiguous(other).await?, "a held one may still have happened");
+    let mut tx = call.tx(&bed).await?;
+    assert!(tx.mark_live(call.id, "CA1").await?);
+    tx.commit().await?;
+    assert!(!is_ambiguous(other).await?, "it is clear whose that is");
     Ok(())
 }
 
 async fn the_first_provider_id_is_bound_for_good(bed: TwoTenants) -> Result<()> {
     let call = Call::sending(&bed).await?;
     let mut tx = call.tx(&bed).await?;
-    assert!(!tx.sid_is_bound("CA1").await?);
+    assert!(!tx.sid_is_of_another("CA1", EffectId::new()).await?);
     assert!(tx.mark_live(call.id, "CA1").await?);
     assert!(tx.mark_live(call.id, "CA1").await?, "a callback and the answer may both tell");
     assert!(!tx.mark_live(call.id, "CA2").await?, "surplus");
-    assert!(tx.sid_is_bound("CA1").await?);
-    assert!(!tx.sid_is_bound("CA2").await?);
+    assert!(tx.sid_is_of_another("CA1", EffectId::new()).await?);
+    assert!(!tx.sid_is_of_another("CA2", EffectId::new()).await?);
     tx.commit().await?;
     let effect = call.row(&bed).await?;
     assert_eq!((effect.state.as_str(), effect.sid.as_deref()), ("live", Some("CA1")));
 
-    let intended = bed.intended(&call.lease, call.work, "call:2", &phone(2)).await?;
-    assert!(!call.tx(&bed).await?.mark_live(intended, "CA3").await?, "nothing was sent that could be live");
+    let again = bed.intended(&call.lease, call.work, "call:2", &phone(2)).await?;
+    assert!(call.tx(&bed).await?.mark_sending(again).await?);
+    let mut tx = call.tx(&bed).await?;
+    tx.intend_again(again).await?;
+    assert!(tx.mark_live(again, "CA3").await?, "a late callback tells that it has happened after all");
+    tx.commit().await?;
+    assert!(!call.tx(&bed).await?.mark_sending(again).await?, "and it is not sent again");
     Ok(())
 }
 
@@ -151,8 +190,27 @@ async fn a_provider_id_belongs_to_one_effect(bed: TwoTenants) -> Result<()> {
     assert!(tx.mark_live(call.id, "CA1").await?);
     tx.commit().await?;
     let mut tx = call.tx(&bed).await?;
-    assert!(matches!(tx.mark_live(other, "CA1").await, Err(StorageError::Database(_))));
+    assert!(!tx.mark_live(other, "CA1").await?, "another effect has it");
     drop(tx);
+    let mut tx = bed.store.tenant_read(bed.a.org).await?;
+    assert!(tx.sid_is_of_another("CA1", other).await?);
+    assert!(!tx.sid_is_of_another("CA1", call.id).await?, "it is its own");
+    drop(tx);
+    let named = apex_storage::NewInboxRow {
+        project_id: bed.a.project,
+        ticket_id: call.work.ticket,
+        effect_id: other,
+        account: ACCOUNT,
+        sid: "CA2",
+        kind: "status",
+        digest: &[1; 32],
+        report: &apex_storage::model::call::Report::Other,
+    };
+    let mut tx = bed.store.tenant(bed.a.org).await?;
+    tx.receive(&named).await?;
+    assert!(tx.sid_is_of_another("CA2", call.id).await?, "a callback named it");
+    assert!(!tx.sid_is_of_another("CA2", other).await?);
+    tx.commit().await?;
     assert_eq!(bed.store.tenant_read(bed.a.org).await?.effect(other).await?.expect("there").state, "sending");
     Ok(())
 }
@@ -167,7 +225,6 @@ async fn an_unclear_effect_is_held_and_bound_by_a_late_callback(bed: TwoTenants)
     let effect = tx.effect(call.id).await?.expect("there");
     assert_eq!((effect.state.as_str(), effect.reason.as_deref()), ("held", Some("no answer")));
     tx.mark_unknown(call.id).await?;
-    tx.mark_refused(call.id, "too late").await?;
     assert_eq!(tx.effect(call.id).await?.expect("there").state, "held", "a person or a callback decides");
     assert!(tx.mark_live(call.id, "CA1").await?);
     let effect = tx.effect(call.id).await?.expect("there");
@@ -247,7 +304,7 @@ async fn another_tenant_neither_sees_nor_changes_an_effect(bed: TwoTenants) -> R
     }
     let mut tx = bed.store.tenant_read(bed.b.org).await?;
     assert!(tx.effects_of_ticket(live.work.ticket).await?.is_empty());
-    assert!(!tx.sid_is_bound("CA1").await?);
+    assert!(!tx.sid_is_of_another("CA1", EffectId::new()).await?);
     assert_eq!(bed.rows_of_a().await?, before);
     Ok(())
 }

@@ -50,7 +50,8 @@ async fn a_fenced_writer_writes_nothing(bed: TwoTenants) -> Result<()> {
     assert!(matches!(bed.store.fenced(&old).await.map(|_| ()), Err(StorageError::Fenced)));
     assert_eq!(bed.rows_of_a().await?, before);
     let mut tx = bed.store.fenced(&new).await?;
-    let journal = Journal { seen: 1, entries: Vec::new(), outcome: Outcome::Running(bed.store.now()) };
+    let journal =
+        Journal { wake: 0, basis: None, seen: 1, entries: Vec::new(), outcome: Outcome::Running(bed.store.now()) };
     assert_eq!(tx.write_journal(work.ticket, &journal).await?, 1);
     tx.commit().await?;
     Ok(())
@@ -61,7 +62,11 @@ async fn a_rolled_back_tree_transaction_leaves_nothing(bed: TwoTenants) -> Resul
     let before = bed.rows_of_a().await?;
     let mut tx = bed.store.fenced(&lease).await?;
     let entries = vec![JournalEntry::stage("lost", json!({}))];
-    tx.write_journal(work.ticket, &Journal { seen: 1, entries, outcome: Outcome::Running(bed.store.now()) }).await?;
+    tx.write_journal(
+        work.ticket,
+        &Journal { wake: 0, basis: None, seen: 1, entries, outcome: Outcome::Running(bed.store.now()) },
+    )
+    .await?;
     let entry = UsageEntry { key: "lost", resource: "call", quantity_milli: 1, micros: 1, ref_id: None };
     assert!(tx.charge(&entry).await?);
     let own = tx.spend(bed.a.project, bed.store.now()).await?;

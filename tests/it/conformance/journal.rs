@@ -15,6 +15,7 @@ conformance! {
     a_ticket_is_due_exactly_while_it_is_unfinished,
     a_finished_ticket_takes_no_entry,
     a_step_stands_once,
+    an_entry_keeps_what_its_decision_looked_at,
     a_ticket_is_in_hand_only_while_it_runs,
 }
 
@@ -31,13 +32,21 @@ async fn entries_stand_in_order_without_gaps(bed: TwoTenants) -> Result<()> {
     let mut tx = bed.store.fenced(&lease).await?;
     let entries =
         vec![stage("boss_ringing"), JournalEntry::note("odd", json!([1])), JournalEntry::step("fetch", json!(null))];
-    assert_eq!(tx.write_journal(work.ticket, &Journal { seen: 1, entries, outcome: running(&bed) }).await?, 4);
+    assert_eq!(
+        tx.write_journal(work.ticket, &Journal { wake: 0, basis: None, seen: 1, entries, outcome: running(&bed) })
+            .await?,
+        4
+    );
     tx.commit().await?;
     bed.pass(1);
     let mut tx = bed.store.fenced(&lease).await?;
     let end = Outcome::Completed(json!({ "score": 9 }));
     assert_eq!(
-        tx.write_journal(work.ticket, &Journal { seen: 4, entries: vec![stage("end")], outcome: end }).await?,
+        tx.write_journal(
+            work.ticket,
+            &Journal { wake: 0, basis: None, seen: 4, entries: vec![stage("end")], outcome: end }
+        )
+        .await?,
         6
     );
     tx.commit().await?;
@@ -68,7 +77,7 @@ async fn entries_stand_in_order_without_gaps(bed: TwoTenants) -> Result<()> {
 
 async fn only_the_writer_that_saw_the_newest_entry_appends(bed: TwoTenants) -> Result<()> {
     let (lease, work) = (bed.lease(bed.a).await?, bed.work(bed.a).await?);
-    let journal = |seen| Journal { seen, entries: vec![stage("x")], outcome: running(&bed) };
+    let journal = |seen| Journal { wake: 0, basis: None, seen, entries: vec![stage("x")], outcome: running(&bed) };
     let mut tx = bed.store.fenced(&lease).await?;
     assert_eq!(tx.write_journal(work.ticket, &journal(1)).await?, 2);
     for seen in [0, 1, 3] {
@@ -82,7 +91,7 @@ async fn only_the_writer_that_saw_the_newest_entry_appends(bed: TwoTenants) -> R
 
 async fn append(bed: &TwoTenants, lease: &Lease, ticket: TicketId) -> Result<bool> {
     let mut tx = bed.store.fenced(lease).await?;
-    let journal = Journal { seen: 1, entries: vec![stage("race")], outcome: running(bed) };
+    let journal = Journal { wake: 0, basis: None, seen: 1, entries: vec![stage("race")], outcome: running(bed) };
     match tx.write_journal(ticket, &journal).await {
         Ok(_) => Ok(tx.commit().await.map(|()| true)?),
         Err(StorageError::Stale) => Ok(false),
@@ -140,7 +149,7 @@ async fn a_ticket_is_due_exactly_while_it_is_unfinished(bed: TwoTenants) -> Resu
 async fn written(bed: &TwoTenants, lease: &Lease, outcome: Outcome) -> Result<(FencedTx, TicketId)> {
     let work = bed.work(bed.a).await?;
     let mut tx = bed.store.fenced(lease).await?;
-    tx.write_journal(work.ticket, &Journal { seen: 1, entries: Vec::new(), outcome }).await?;
+    tx.write_journal(work.ticket, &Journal { wake: 0, basis: None, seen: 1, entries: Vec::new(), outcome }).await?;
     Ok((tx, work.ticket))
 }
 
@@ -149,7 +158,7 @@ async fn a_finished_ticket_takes_no_entry(bed: TwoTenants) -> Result<()> {
     for outcome in finals() {
         let (mut tx, ticket) = written(&bed, &lease, outcome).await?;
         for late in finals().into_iter().chain([running(&bed)]) {
-            let journal = Journal { seen: 2, entries: vec![stage("late")], outcome: late };
+            let journal = Journal { wake: 0, basis: None, seen: 2, entries: vec![stage("late")], outcome: late };
             assert!(matches!(tx.write_journal(ticket, &journal).await, Err(StorageError::Stale)));
         }
         assert_eq!(tx.ticket_events(ticket, 0, 9).await?.len(), 2);
@@ -160,7 +169,13 @@ async fn a_finished_ticket_takes_no_entry(bed: TwoTenants) -> Result<()> {
 
 async fn a_step_stands_once(bed: TwoTenants) -> Result<()> {
     let (lease, work) = (bed.lease(bed.a).await?, bed.work(bed.a).await?);
-    let journal = |seen| Journal { seen, entries: vec![JournalEntry::step("fetch", json!(1))], outcome: running(&bed) };
+    let journal = |seen| Journal {
+        wake: 0,
+        basis: None,
+        seen,
+        entries: vec![JournalEntry::step("fetch", json!(1))],
+        outcome: running(&bed),
+    };
     let mut tx = bed.store.fenced(&lease).await?;
     tx.write_journal(work.ticket, &journal(1)).await?;
     tx.commit().await?;
@@ -181,5 +196,19 @@ async fn a_ticket_is_in_hand_only_while_it_runs(bed: TwoTenants) -> Result<()> {
         assert_eq!(ticket.in_hand.as_deref(), node);
         assert_ne!(ticket.state, TicketState::Accepted);
     }
+    Ok(())
+}
+
+async fn an_entry_keeps_what_its_decision_looked_at(bed: TwoTenants) -> Result<()> {
+    let (lease, work) = (bed.lease(bed.a).await?, bed.work(bed.a).await?);
+    let basis = json!({ "größe": [1, null], "at": "2026-01-01T00:00:00Z" });
+    let entries = vec![stage("boss_ringing"), JournalEntry::step("fetch", json!(1))];
+    let mut tx = bed.store.fenced(&lease).await?;
+    let decided = Journal { wake: 0, seen: 1, basis: Some(basis.clone()), entries, outcome: running(&bed) };
+    tx.write_journal(work.ticket, &decided).await?;
+    tx.commit().await?;
+    let events = bed.store.tenant_read(bed.a.org).await?.ticket_events(work.ticket, 0, 9).await?;
+    let kept: Vec<_> = events.into_iter().map(|event| event.basis).collect();
+    assert_eq!(kept, [None, Some(basis), None], "once for all entries of a commit");
     Ok(())
 }

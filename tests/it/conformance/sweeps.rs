@@ -13,6 +13,7 @@ conformance! {
     an_orphan_is_found_until_somebody_living_owns_it,
     what_is_due_longest_comes_first,
     what_is_not_due_is_not_found,
+    what_was_laid_down_later_than_now_is_misdated,
 }
 
 async fn due_here(bed: &TwoTenants, node: &str) -> Result<Vec<TicketId>, StorageError> {
@@ -29,7 +30,7 @@ fn ids(due: Vec<DueTicket>) -> Vec<TicketId> {
 
 async fn write(bed: &TwoTenants, lease: &Lease, ticket: TicketId, outcome: Outcome) -> Result<()> {
     let mut tx = bed.store.fenced(lease).await?;
-    tx.write_journal(ticket, &Journal { seen: 1, entries: Vec::new(), outcome }).await?;
+    tx.write_journal(ticket, &Journal { wake: 0, basis: None, seen: 1, entries: Vec::new(), outcome }).await?;
     Ok(tx.commit().await?)
 }
 
@@ -88,5 +89,22 @@ async fn what_is_not_due_is_not_found(bed: TwoTenants) -> Result<()> {
     assert!(due_here(&bed, &lease.node).await?.is_empty());
     bed.pass(1);
     assert_eq!(due_here(&bed, &lease.node).await?, [later.ticket]);
+    Ok(())
+}
+
+async fn what_was_laid_down_later_than_now_is_misdated(bed: TwoTenants) -> Result<()> {
+    let lease = bed.lease(bed.a).await?;
+    let (far, near, over) = (bed.work(bed.a).await?, bed.work(bed.a).await?, bed.work(bed.a).await?);
+    let laid_down = bed.store.now();
+    write(&bed, &lease, far.ticket, Outcome::Waiting(laid_down + TimeDelta::hours(1))).await?;
+    write(&bed, &lease, near.ticket, Outcome::Waiting(laid_down + TimeDelta::microseconds(1))).await?;
+    write(&bed, &lease, over.ticket, Outcome::Completed(json!({}))).await?;
+    let misdated = async |limit| anyhow::Ok(ids(bed.store.system_read().await?.misdated(limit).await?));
+    assert!(misdated(9).await?.is_empty(), "a long wait is no mistake");
+    bed.clock.set(laid_down - TimeDelta::seconds(5));
+    assert!(misdated(9).await?.is_empty(), "clocks of nodes differ by so much");
+    bed.clock.set(laid_down - TimeDelta::seconds(5) - TimeDelta::microseconds(1));
+    assert_eq!(misdated(9).await?, [near.ticket, far.ticket], "the clock has gone back");
+    assert_eq!(misdated(1).await?, [near.ticket]);
     Ok(())
 }

@@ -204,6 +204,7 @@ pub(super) async fn create_ticket(
         lead_id: lead,
         params: &params,
         created_by: "conformance",
+        deadline_at: None,
     };
     Ok(tx.create_ticket(&new).await?)
 }

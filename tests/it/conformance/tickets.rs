@@ -13,6 +13,7 @@ conformance! {
     a_ticket_needs_a_project_of_its_own_tenant,
     tickets_are_paged_newest_first_by_project_and_state,
     an_end_is_asked_for_once_and_only_while_there_is_one,
+    a_ticket_that_is_asked_to_end_is_due_at_once_whatever_its_actor_writes,
     unfinished_tickets_come_longest_due_first,
     crashes_are_counted_until_the_ticket_is_set_aside,
     another_tenant_neither_sees_nor_changes_a_ticket,
@@ -29,6 +30,7 @@ async fn a_ticket_is_made_with_its_first_entry(bed: TwoTenants) -> Result<()> {
         lead_id: None,
         params: &params,
         created_by: "user:1",
+        deadline_at: Some(bed.store.now() + chrono::TimeDelta::hours(1)),
     };
     let mut tx = bed.store.tenant(bed.a.org).await?;
     tx.create_ticket(&new).await?;
@@ -44,6 +46,7 @@ async fn a_ticket_is_made_with_its_first_entry(bed: TwoTenants) -> Result<()> {
     );
     assert_eq!((ticket.state, ticket.seq, ticket.due_at), (TicketState::Accepted, 1, Some(now)));
     assert_eq!((ticket.lead_id, ticket.cancel_requested_at, ticket.in_hand, ticket.crashes), (None, None, None, 0));
+    assert_eq!((ticket.deadline_at, ticket.attempt, ticket.wake), (new.deadline_at, 1, 0));
     assert_eq!((ticket.params, ticket.result, ticket.code), (params, None, None));
     assert_eq!((ticket.created_at, ticket.updated_at), (now, now));
     let events = tx.ticket_events(id, 0, 10).await?;
@@ -64,6 +67,7 @@ async fn a_ticket_needs_a_project_of_its_own_tenant(bed: TwoTenants) -> Result<(
             lead_id: None,
             params: &params,
             created_by: "user:1",
+            deadline_at: None,
         };
         let mut tx = bed.store.tenant(bed.b.org).await?;
         let refused = tx.create_ticket(&new).await;
@@ -89,7 +93,7 @@ async fn tickets_are_paged_newest_first_by_project_and_state(bed: TwoTenants) ->
     }
     bed.work(bed.b).await?;
     let mut tx = bed.store.fenced(&lease).await?;
-    let done = Journal { seen: 1, entries: Vec::new(), outcome: Outcome::Completed(json!({})) };
+    let done = Journal { wake: 0, basis: None, seen: 1, entries: Vec::new(), outcome: Outcome::Completed(json!({})) };
     tx.write_journal(made[2], &done).await?;
     tx.commit().await?;
     made.reverse();
@@ -117,7 +121,7 @@ async fn an_end_is_asked_for_once_and_only_while_there_is_one(bed: TwoTenants) -
     let mut tx = bed.store.fenced(&lease).await?;
     assert!(tx.request_cancel(work.ticket).await?, "asking again is no mistake");
     assert_eq!(tx.ticket(work.ticket).await?.expect("there").cancel_requested_at, Some(asked_at));
-    let end = Journal { seen: 1, entries: Vec::new(), outcome: Outcome::Cancelled(json!({})) };
+    let end = Journal { wake: 0, basis: None, seen: 1, entries: Vec::new(), outcome: Outcome::Cancelled(json!({})) };
     tx.write_journal(work.ticket, &end).await?;
     assert!(!tx.request_cancel(work.ticket).await?, "it is over");
     tx.commit().await?;
@@ -127,8 +131,28 @@ async fn an_end_is_asked_for_once_and_only_while_there_is_one(bed: TwoTenants) -
 async fn lay_down(bed: &TwoTenants, ticket: TicketId, until: DateTime<Utc>) -> Result<()> {
     let lease = bed.lease(bed.a).await?;
     let mut tx = bed.store.fenced(&lease).await?;
-    tx.write_journal(ticket, &Journal { seen: 1, entries: Vec::new(), outcome: Outcome::Waiting(until) }).await?;
+    tx.write_journal(
+        ticket,
+        &Journal { wake: 0, basis: None, seen: 1, entries: Vec::new(), outcome: Outcome::Waiting(until) },
+    )
+    .await?;
     Ok(tx.commit().await?)
+}
+
+async fn a_ticket_that_is_asked_to_end_is_due_at_once_whatever_its_actor_writes(bed: TwoTenants) -> Result<()> {
+    let (work, far) = (bed.work(bed.a).await?, bed.store.now() + chrono::TimeDelta::hours(1));
+    lay_down(&bed, work.ticket, far).await?;
+    let mut tx = bed.store.tenant(bed.a.org).await?;
+    assert!(tx.request_cancel(work.ticket).await?);
+    tx.commit().await?;
+    let due_at = async || {
+        let ticket = bed.store.tenant_read(bed.a.org).await?.ticket(work.ticket).await?.expect("there");
+        anyhow::Ok((ticket.due_at, ticket.wake))
+    };
+    assert_eq!(due_at().await?, (Some(bed.store.now()), 1));
+    lay_down(&bed, work.ticket, far).await?;
+    assert_eq!(due_at().await?, (Some(bed.store.now()), 1), "its actor had not seen it");
+    Ok(())
 }
 
 async fn unfinished_tickets_come_longest_due_first(bed: TwoTenants) -> Result<()> {
@@ -138,7 +162,8 @@ async fn unfinished_tickets_come_longest_due_first(bed: TwoTenants) -> Result<()
     lay_down(&bed, early.ticket, now + chrono::TimeDelta::microseconds(1)).await?;
     let lease = bed.lease(bed.a).await?;
     let mut tx = bed.store.fenced(&lease).await?;
-    let end = Journal { seen: 1, entries: Vec::new(), outcome: Outcome::Dead("crashed".to_owned()) };
+    let end =
+        Journal { wake: 0, basis: None, seen: 1, entries: Vec::new(), outcome: Outcome::Dead("crashed".to_owned()) };
     tx.write_journal(done.ticket, &end).await?;
     assert_eq!(tx.unfinished_tickets("call", 9).await?, [early.ticket, late.ticket]);
     assert_eq!(tx.unfinished_tickets("call", 1).await?, [early.ticket]);
@@ -150,7 +175,11 @@ async fn crashes_are_counted_until_the_ticket_is_set_aside(bed: TwoTenants) -> R
     let (lease, work) = (bed.lease(bed.a).await?, bed.work(bed.a).await?);
     let until = bed.store.now() + chrono::TimeDelta::minutes(1);
     let mut tx = bed.store.fenced(&lease).await?;
-    tx.write_journal(work.ticket, &Journal { seen: 1, entries: Vec::new(), outcome: Outcome::Running(until) }).await?;
+    tx.write_journal(
+        work.ticket,
+        &Journal { wake: 0, basis: None, seen: 1, entries: Vec::new(), outcome: Outcome::Running(until) },
+    )
+    .await?;
     assert_eq!(tx.ticket(work.ticket).await?.expect("there").in_hand.as_deref(), Some(lease.node.as_str()));
     assert_eq!(tx.count_crash(work.ticket).await?, 1);
     assert_eq!(tx.ticket(work.ticket).await?.expect("there").in_hand, None);
@@ -169,7 +198,7 @@ async fn another_tenant_neither_sees_nor_changes_a_ticket(bed: TwoTenants) -> Re
     assert!(tx.tickets(&filter).await?.is_empty());
     assert!(tx.unfinished_tickets("call", 9).await?.is_empty());
     assert!(!tx.request_cancel(work.ticket).await?);
-    let end = Journal { seen: 1, entries: Vec::new(), outcome: Outcome::Completed(json!({})) };
+    let end = Journal { wake: 0, basis: None, seen: 1, entries: Vec::new(), outcome: Outcome::Completed(json!({})) };
     assert!(matches!(tx.write_journal(work.ticket, &end).await, Err(StorageError::Stale)));
     assert!(tx.count_crash(work.ticket).await.is_err());
     tx.commit().await?;

@@ -43,6 +43,7 @@ impl Scene {
         assert_eq!(all.iter().map(Event::seq).collect::<Vec<_>>(), expected);
         let last = all.last().expect("a stream tells at least the acceptance");
         assert!(matches!(last.event.as_str(), "completed" | "failed"), "{last:?}");
+        self.replays_alike(context).await;
     }
 
     /// The project has this one lead and this one ticket for it.

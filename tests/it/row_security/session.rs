@@ -2,9 +2,10 @@
 
 use anyhow::{Context, Result};
 use apex_storage::model::call::Report;
-use apex_storage::model::{EffectId, OrgId};
+use apex_storage::model::{EffectId, MissedRuns, OrgId, ScheduleId};
 use apex_storage::{
-    ContactDraft, NewBridge, NewEffect, NewEvent, NewInboxRow, ParkedActor, Store, TABLES, TableClass, UsageEntry,
+    ContactDraft, NewBridge, NewEffect, NewEvent, NewInboxRow, NewSchedule, ParkedActor, Store, TABLES, TableClass,
+    TenantTx, UsageEntry,
 };
 use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -146,8 +147,29 @@ async fn fill(bed: &TwoTenants, tenant: Tenant) -> Result<()> {
         report: &Report::Other,
     };
     tx.receive(&callback).await?;
+    let ticket = tx.ticket(work.ticket).await?.context("the ticket")?;
+    tx.bury(&ticket, "crashed").await?;
+    schedule(&mut tx, tenant).await?;
     tx.commit().await?;
     lead_key(&bed.store, tenant).await
+}
+
+/// One that is due.
+async fn schedule(tx: &mut TenantTx, tenant: Tenant) -> Result<()> {
+    let (params, next_at) = (json!({}), Some(tx.now()));
+    let schedule = NewSchedule {
+        id: ScheduleId::new(),
+        project_id: tenant.project,
+        name: "weekly",
+        cron: "0 9 * * 1",
+        timezone: None,
+        task: "health_check",
+        params: &params,
+        missed: MissedRuns::Once,
+        next_at,
+        created_by: "row_security",
+    };
+    Ok(tx.create_schedule(&schedule).await?)
 }
 
 /// Through the intake, whose role is another.

@@ -60,6 +60,19 @@ fn rename() -> Value {
     json!({"name": "Hēmi"})
 }
 
+fn nothing_of_the_project() -> Value {
+    json!({"project_id": "canary", "code": "no such code"})
+}
+
+fn effects_of_the_project() -> Value {
+    json!({"project_id": "canary"})
+}
+
+fn schedule() -> Value {
+    json!({"project_id": "canary", "name": "At night", "cron": "0 3 * * *", "task": "sales_agent",
+           "params": {"action": "notify_sms", "text": "Kia ora"}})
+}
+
 /// Every operation, those that delete at the end.
 pub(super) const TABLE: &[Entry] = &[
     entry("GET /", Wall::Public, 200),
@@ -87,6 +100,20 @@ pub(super) const TABLE: &[Entry] = &[
     entry("GET /tickets", Wall::Tenant, 200).query("project_id=canary"),
     entry("GET /tickets/{id}", Wall::Tenant, 200),
     entry("GET /tickets/{id}/timeline", Wall::Tenant, 200),
+    entry("POST /tickets/{id}/retry", Wall::Tenant, 409), // it is completed
+    entry("POST /tickets/{id}/replay", Wall::Tenant, 200),
+    entry("GET /dead-letters", Wall::Tenant, 200).query("project_id=canary"),
+    entry("GET /dead-letters/{id}", Wall::Tenant, 200),
+    entry("POST /dead-letters/replay", Wall::Tenant, 200).body(nothing_of_the_project),
+    entry("POST /dead-letters/{id}/replay", Wall::Tenant, 202),
+    entry("GET /schedules", Wall::Tenant, 200).query("project_id=canary"),
+    entry("POST /schedules", Wall::Tenant, 201).body(schedule),
+    entry("GET /schedules/{id}", Wall::Tenant, 200),
+    entry("PATCH /schedules/{id}", Wall::Tenant, 200).body(|| json!({"enabled": true})),
+    entry("GET /effects", Wall::Tenant, 200).query("project_id=canary"),
+    entry("GET /effects/{id}", Wall::Tenant, 200),
+    entry("POST /effects/release", Wall::Tenant, 200).body(effects_of_the_project),
+    entry("POST /effects/cancel", Wall::Tenant, 200).body(effects_of_the_project),
     entry("GET /leads", Wall::Tenant, 200).query("project_id=canary"),
     entry("POST /leads", Wall::Tenant, 201).body(lead),
     entry("GET /leads/{id}", Wall::Tenant, 200),
@@ -108,6 +135,7 @@ pub(super) const TABLE: &[Entry] = &[
     entry("POST /voice/transcription", Wall::Signature, 403),
     entry("POST /sms/incoming", Wall::Signature, 403),
     entry("POST /sms/status", Wall::Signature, 403),
+    entry("DELETE /schedules/{id}", Wall::Tenant, 204),
     entry("DELETE /leads/{id}", Wall::Tenant, 409), // it was called
     entry("DELETE /projects/{project_id}", Wall::Tenant, 204),
 ];

@@ -31,11 +31,16 @@ struct Estate {
     context: String,
     lead: String,
     recording: String,
+    effect: String,
+    dead_letter: String,
+    schedule: String,
 }
 
 impl Estate {
     async fn found(builder: apex_tests::program::Builder) -> Self {
-        let scene = Scene::open(builder.env("APEX_JWT_SECRET", SECRET).env("RUST_LOG", "debug")).await;
+        // The first call ticket dies three times and is a dead letter; the second one is the lead of A.
+        let builder = builder.env("APEX_JWT_SECRET", SECRET).env("RUST_LOG", "debug");
+        let scene = Scene::open(builder.fault("call.begun=panic*3")).await;
         let lines = vec![Line::customer(&format!("My name is {CANARY}, a pipe burst."))];
         let conversation = Conversation { seconds: 30, lines, lasts_ms: None };
         scene.sandbox.script(CUSTOMER, Script { conversation, ..Script::answers() });
@@ -45,6 +50,9 @@ impl Estate {
         dna["modules"]["lead_gen"]["sales_bridge"]["whisper_text"] = json!(format!("{CANARY}: [Name]"));
         let body = json!({"project_id": "canary", "business_name": format!("{CANARY} Plumbing"), "dna": dna});
         let project = owner.ok("project", owner.post_json("/api/v1/projects", &body).await);
+        let doomed = GoogleLead::new("lead-0", "call me maybe").name(&format!("Hēmi {CANARY}"));
+        let answer = owner.google_body("canary", &doomed.json(text(&project, "google_key"))).await;
+        owner.wait_end(text(&owner.ok("lead", answer)["data"], "context_id")).await;
         let form = GoogleLead::new("lead-1", CUSTOMER).name(&format!("Mere {CANARY}")).question("What?", CANARY);
         let answer = owner.google_body("canary", &form.json(text(&project, "google_key"))).await;
         let context = text(&owner.ok("lead", answer)["data"], "context_id").to_owned();
@@ -54,18 +62,28 @@ impl Estate {
         let recording = url.rsplit('/').next().unwrap_or_default().to_owned();
         let stranger = scene.apex.owner("rangi@tui.example").await;
         let expired = expired(&session);
-        Self { scene, owner, stranger, expired, context, lead, recording }
+        let first = async |path: &str| {
+            let page = owner.ok(path, owner.get(&Client::v1(path)).await);
+            text(&page["data"][0], "id").to_owned()
+        };
+        let (effect, dead_letter) = (first("/effects").await, first("/dead-letters").await);
+        let body = json!({"project_id": "canary", "name": CANARY, "cron": "0 4 * * *", "task": "sales_agent",
+                          "params": {"action": "notify_sms", "text": CANARY}});
+        let made = owner.ok("schedule", owner.post_json("/api/v1/schedules", &body).await);
+        let schedule = text(&made, "id").to_owned();
+        Self { scene, owner, stranger, expired, context, lead, recording, effect, dead_letter, schedule }
     }
 
     /// Calls an operation as somebody.
     async fn call(&self, who: &Client, entry: &Entry) -> Response {
         let (method, path) = entry.operation.split_once(' ').expect("a method and a path");
-        let id = if path.starts_with("/leads") {
-            &self.lead
-        } else if path.starts_with("/recordings") {
-            &self.recording
-        } else {
-            &self.context
+        let id = match path.split('/').nth(1) {
+            Some("leads") => &self.lead,
+            Some("recordings") => &self.recording,
+            Some("effects") => &self.effect,
+            Some("dead-letters") => &self.dead_letter,
+            Some("schedules") => &self.schedule,
+            _ => &self.context,
         };
         let path = path.replace("{project_id}", "canary").replace("{id}", id);
         let prefix = if PLAIN.contains(&path.as_str()) { "" } else { "/api/v1" };

@@ -38,7 +38,11 @@ pub(crate) async fn show_context(
     }
     let mut tx = app.store().tenant_read(caller.org).await?;
     let ticket = tx.ticket(id).await?.ok_or_else(|| ApiError::not_found("context"))?;
-    Ok(Json(from_rows(&mut tx, &ticket, app.context_ttl()).await?).into_response())
+    let body = from_rows(&mut tx, &ticket, app.context_ttl()).await?;
+    if app.mirror().is_up() {
+        app.refill(id, ticket.seq, body.to_string());
+    }
+    Ok(Json(body).into_response())
 }
 
 /// Whether a copy is the caller's, and final or fresh. Rows decide about everything else, also who may see it.

@@ -14,6 +14,7 @@ use crate::error::ApiError;
 use crate::extract::{Body, IfMatch, Path, media_type, refuse_nul};
 use crate::problem::Problem;
 use crate::state::AppState;
+use crate::v1::schedules::follow_zone;
 
 const FORMATS: &str = "application/json or application/yaml";
 
@@ -56,8 +57,10 @@ pub(crate) async fn put_dna(
     let Some(new) = tx.update_project(*id, business_name, &layer, Some(expected)).await? else {
         return Err(StorageError::Stale.into());
     };
+    let changed = Project { dna_custom: layer, ..project.clone() };
+    follow_zone(&mut tx, &project, &changed).await?;
     tx.commit().await?;
-    Ok(written(&layer, wanted_format(&headers), new))
+    Ok(written(&changed.dna_custom, wanted_format(&headers), new))
 }
 
 fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Value, ApiError> {

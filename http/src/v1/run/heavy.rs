@@ -1,6 +1,5 @@
 //! Heavy tasks: the ticket, and the answer kept by its key, are one commit. Then the actor is told.
 
-use apex_actors::context;
 use apex_storage::model::{LeadId, ProjectId, TicketId};
 use apex_storage::{NewTicket, TenantTx};
 use serde_json::{Value, json};
@@ -8,7 +7,7 @@ use serde_json::{Value, json};
 use super::{RunAnswer, RunRequest};
 use crate::access::{self, Caller};
 use crate::error::ApiError;
-use crate::idempotency::Turn;
+use crate::idempotency::{Key, Turn};
 use crate::state::AppState;
 
 /// Under which the keys of this path are kept, whichever way the path was spelled.
@@ -24,23 +23,13 @@ pub(super) async fn begin(
 ) -> Result<Value, ApiError> {
     let mut tx = app.store().tenant(caller.org).await?;
     let project = access::project(&mut tx, &request.project_id).await?.id;
-    let taken = match key {
-        None => None,
-        Some(key) => match Turn::take(&mut tx, ROUTE, &key, request).await? {
-            Turn::Again(answer) => return Ok(answer),
-            Turn::First(taken) => Some(taken),
-        },
+    let taken = match Turn::of(&mut tx, ROUTE, Key(key), request).await? {
+        Turn::Again(answer) => return Ok(answer),
+        Turn::First(taken) => taken,
     };
     let ticket = write(&mut tx, caller, project, actor, request).await?;
-    let answer = json!(RunAnswer {
-        status: "processing",
-        data: json!({ "context_id": ticket, "task": request.task }),
-        message: format!("Task '{}' is processing in background", request.task),
-        timestamp: context::timestamp(tx.now()),
-    });
-    if let Some(taken) = taken {
-        taken.keep(&mut tx, 200, &answer).await?;
-    }
+    let answer = json!(RunAnswer::processing(ticket, &request.task, tx.now()));
+    taken.keep(&mut tx, 200, &answer).await?;
     tx.commit().await?;
     app.directory().nudge(caller.org, project, ticket, actor);
     Ok(answer)
@@ -53,17 +42,31 @@ async fn write(
     actor: &str,
     request: &RunRequest,
 ) -> Result<TicketId, ApiError> {
+    if request.deadline.is_some_and(|deadline| deadline <= tx.now()) {
+        return Err(ApiError::invalid("deadline", "has passed"));
+    }
     let lead_id = lead(tx, project, &request.params).await?;
     let id = TicketId::new();
-    let (task, params) = (request.task.as_str(), &request.params);
-    let created_by = caller.user.to_string();
-    tx.create_ticket(&NewTicket { id, project_id: project, task, actor, lead_id, params, created_by: &created_by })
-        .await?;
+    tx.create_ticket(&NewTicket {
+        id,
+        project_id: project,
+        task: &request.task,
+        actor,
+        lead_id,
+        params: &request.params,
+        created_by: &caller.user.to_string(),
+        deadline_at: request.deadline,
+    })
+    .await?;
     Ok(id)
 }
 
-/// The lead that the parameters name, if it is the project's.
-async fn lead(tx: &mut TenantTx, project: ProjectId, params: &Value) -> Result<Option<LeadId>, ApiError> {
+/// The lead that the parameters of a task name, if it is the project's.
+pub(in crate::v1) async fn lead(
+    tx: &mut TenantTx,
+    project: ProjectId,
+    params: &Value,
+) -> Result<Option<LeadId>, ApiError> {
     let Some(text) = params.get("lead_id").and_then(Value::as_str) else { return Ok(None) };
     let unknown = || ApiError::invalid("params.lead_id", "is no lead of the project");
     let id: LeadId = text.parse().map_err(|_| unknown())?;

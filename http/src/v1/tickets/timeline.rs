@@ -60,7 +60,7 @@ pub(crate) struct TimelineEffect {
 }
 
 impl From<TicketEvent> for TimelineEntry {
-    fn from(TicketEvent { seq, kind, step, data, at }: TicketEvent) -> Self {
+    fn from(TicketEvent { seq, kind, step, data, at, .. }: TicketEvent) -> Self {
         Self { seq, kind, step, data, at }
     }
 }

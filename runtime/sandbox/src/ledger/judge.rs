@@ -6,30 +6,47 @@ use url::Url;
 
 use super::{Call, Direction, Ledger};
 
+/// What happened more than once and must not have, each in words with its sids.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Repeated {
+    /// Two calls placed for one effect, whether they rang or not.
+    pub calls: Vec<String>,
+    /// Two second legs rung for one bridge.
+    pub legs: Vec<String>,
+    /// Two messages sent for one effect.
+    pub messages: Vec<String>,
+}
+
 impl Ledger {
     /// What must not have happened: broken rules of the protocol, two calls placed for one effect, two second legs rung
     /// for one bridge, two messages sent for one effect. Empty: all is well.
     ///
     /// Effects and bridges are recognised by the `effect` and `bridge` parameters of the URLs that requests carry.
     pub fn judge(&self) -> Vec<String> {
-        let mut found = self.violations.clone();
+        let Repeated { calls, legs, messages } = self.repeated();
+        self.violations.iter().cloned().chain(calls).chain(legs).chain(messages).collect()
+    }
+
+    /// What happened more than once and must not have.
+    pub fn repeated(&self) -> Repeated {
         let placed = self.calls.iter().filter(|call| call.direction == Direction::OutboundApi);
-        let by_effect = grouped(placed.filter_map(|call| Some((marked(call, "effect")?, call.sid.as_str()))));
-        found.extend(repeated(&by_effect, "calls were placed for effect"));
+        let calls = grouped(placed.filter_map(|call| Some((marked(call, "effect")?, call.sid.as_str()))));
 
         let parents: BTreeMap<&str, &Call> = self.calls.iter().map(|call| (call.sid.as_str(), call)).collect();
         let rung = self.calls.iter().filter(|call| call.rung_at.is_some());
-        let by_bridge = grouped(rung.filter_map(|leg| {
+        let legs = grouped(rung.filter_map(|leg| {
             let parent = parents.get(leg.parent_sid.as_deref()?)?;
             Some((marked(parent, "bridge")?, leg.sid.as_str()))
         }));
-        found.extend(repeated(&by_bridge, "second legs were rung for bridge"));
 
-        let by_effect = grouped(self.messages.iter().filter_map(|message| {
+        let messages = grouped(self.messages.iter().filter_map(|message| {
             Some((parameter(message.status_callback.as_deref()?, "effect")?, message.sid.as_str()))
         }));
-        found.extend(repeated(&by_effect, "messages were sent for effect"));
-        found
+        Repeated {
+            calls: repeated(&calls, "calls were placed for effect"),
+            legs: repeated(&legs, "second legs were rung for bridge"),
+            messages: repeated(&messages, "messages were sent for effect"),
+        }
     }
 }
 

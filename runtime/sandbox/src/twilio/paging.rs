@@ -7,23 +7,28 @@ use super::form::Form;
 const DEFAULT_SIZE: usize = 50;
 const LARGEST_SIZE: usize = 1000;
 
-/// One page of `found` (newest first) as Twilio's JSON under `name`. The token of the next page is the last sid of this
-/// one, so that what arrives meanwhile shifts nothing.
+/// The sid that the page asked for comes after: the last one of the page before, so that what arrives meanwhile shifts
+/// nothing.
+pub(crate) fn after(query: &Form) -> Option<&str> {
+    query.get("PageToken").and_then(|token| token.strip_prefix("PA"))
+}
+
+/// One page as Twilio's JSON under `name`. `found` is newest first and begins after [`after`]; it is read no further than
+/// the page goes.
 pub(crate) fn page<T>(
     name: &str,
     path: &str,
     query: &Form,
-    found: &[T],
+    mut found: impl Iterator<Item = T>,
     sid: impl Fn(&T) -> &str,
     render: impl Fn(&T) -> Value,
 ) -> Value {
     let asked = query.number("PageSize").and_then(|size| usize::try_from(size).ok());
     let size = asked.unwrap_or(DEFAULT_SIZE).clamp(1, LARGEST_SIZE);
     let number = query.number("Page").unwrap_or(0);
-    let after = query.get("PageToken").and_then(|token| token.strip_prefix("PA"));
-    let start = after.and_then(|after| found.iter().position(|item| sid(item) == after)).map_or(0, |at| at + 1);
-    let shown = &found[start.min(found.len())..(start + size).min(found.len())];
-    let more = start + shown.len() < found.len();
+    let start = usize::try_from(number).unwrap_or_default() * size;
+    let shown: Vec<T> = found.by_ref().take(size).collect();
+    let more = found.next().is_some();
     let kept = query.query_without(&["Page", "PageToken", "PageSize"]);
     let kept = if kept.is_empty() { kept } else { format!("&{kept}") };
     let next = shown
@@ -54,7 +59,9 @@ mod tests {
         let mut query = Form::parse(b"To=%2B64275559001&PageSize=2");
         let mut seen = Vec::new();
         loop {
-            let body = page("calls", "/p.json", &query, &found, |sid| sid, |sid| json!(sid));
+            let seen_until = after(&query).and_then(|last| found.iter().position(|sid| sid == last));
+            let rest = found.iter().skip(seen_until.map_or(0, |at| at + 1));
+            let body = page("calls", "/p.json", &query, rest, |sid| sid, |sid| json!(sid));
             seen.extend(body["calls"].as_array().unwrap().iter().map(|sid| sid.as_str().unwrap().to_owned()));
             let Some(next) = body["next_page_uri"].as_str() else { break };
             assert!(next.contains("To=%2B64275559001"), "{next}");

@@ -33,6 +33,10 @@ impl Request<'_> {
         match fault {
             Fault::Pass => act(),
             Fault::Http { status, retry_after, code } => Refusal::planted(status, code, retry_after).into_response(),
+            Fault::ErrorAfterActing { status } => {
+                drop(act());
+                Refusal::planted(status, None, None).into_response()
+            }
             Fault::TimeoutWithoutActing => self.never().await,
             Fault::TimeoutAfterActing => {
                 drop(act());
@@ -75,15 +79,23 @@ pub(crate) async fn handler(
         form: Form::parse(&body),
         scissors: &scissors,
     };
-    let mut response = if is_authorised(&stage, &headers) {
-        route(&method, &request).await
-    } else {
-        Refusal::unauthorised().into_response()
+    let mut response = match turned_away(&stage, &headers) {
+        Some(refusal) => refusal.into_response(),
+        None => route(&method, &request).await,
     };
     if let Ok(id) = HeaderValue::from_str(&new_sid("RQ")) {
         response.headers_mut().insert("twilio-request-id", id);
     }
     response
+}
+
+/// Without credentials, or in the middle of a burst.
+fn turned_away(stage: &Stage, headers: &HeaderMap) -> Option<Refusal> {
+    if !is_authorised(stage, headers) {
+        return Some(Refusal::unauthorised());
+    }
+    let status = stage.faults().burst()?;
+    Some(Refusal::planted(status, None, (status == 429).then_some(1)))
 }
 
 fn is_authorised(stage: &Stage, headers: &HeaderMap) -> bool {

@@ -35,7 +35,7 @@ pub(crate) async fn create(request: &Request<'_>) -> Response {
         Ok(plan) => plan,
         Err(refusal) => return refusal.into_response(),
     };
-    let fault = request.stage.faults().next_call();
+    let fault = request.stage.faults().next_call(&plan.to);
     let place = || match call_run::place(request.stage, plan) {
         Some(call) => answer::created(render(request.stage, &call)),
         None => Refusal::not_found(request.path).into_response(),
@@ -47,13 +47,14 @@ pub(crate) async fn create(request: &Request<'_>) -> Response {
 pub(crate) fn list(request: &Request<'_>) -> Response {
     let query = &request.query;
     let book = request.stage.book();
-    let mut found = book.calls(query.get("To"), query.get("ParentCallSid"));
-    found.retain(|call| {
-        query.get("From").is_none_or(|from| call.from == from)
-            && query.get("Status").is_none_or(|status| call.status.as_str() == status)
-            && is_started_within(call, query)
+    let started = Started::read(query);
+    let (from, status) = (query.get("From"), query.get("Status"));
+    let found = book.calls(query.get("To"), query.get("ParentCallSid"), paging::after(query)).filter(|call| {
+        from.is_none_or(|from| call.from == from)
+            && status.is_none_or(|status| call.status.as_str() == status)
+            && started.fits(call)
     });
-    let page = paging::page("calls", request.path, query, &found, |call| &call.sid, |call| render(request.stage, call));
+    let page = paging::page("calls", request.path, query, found, |call| &call.sid, |call| render(request.stage, call));
     answer::ok(page)
 }
 
@@ -162,18 +163,31 @@ fn hook(stage: &Stage, form: &Form, name: &str, known: &[&str]) -> Result<Option
 }
 
 /// `StartTime`, `StartTime>` and `StartTime<` take days or times; a call that has not started is in none of them.
-fn is_started_within(call: &Call, query: &Form) -> bool {
-    let from = query.get("StartTime>").and_then(moment);
-    let until = query.get("StartTime<").and_then(|text| moment(text).map(|at| end_of(text, at)));
-    let on = query.get("StartTime").and_then(|text| moment(text).map(|at| (at, end_of(text, at))));
-    if from.is_none() && until.is_none() && on.is_none() {
-        return true;
+struct Started {
+    from: Option<DateTime<Utc>>,
+    until: Option<DateTime<Utc>>,
+    on: Option<(DateTime<Utc>, DateTime<Utc>)>,
+}
+
+impl Started {
+    fn read(query: &Form) -> Self {
+        Self {
+            from: query.get("StartTime>").and_then(moment),
+            until: query.get("StartTime<").and_then(|text| moment(text).map(|at| end_of(text, at))),
+            on: query.get("StartTime").and_then(|text| moment(text).map(|at| (at, end_of(text, at)))),
+        }
     }
-    call.rung_at.is_some_and(|at| {
-        from.is_none_or(|from| at >= from)
-            && until.is_none_or(|until| at < until)
-            && on.is_none_or(|(from, until)| at >= from && at < until)
-    })
+
+    fn fits(&self, call: &Call) -> bool {
+        if self.from.is_none() && self.until.is_none() && self.on.is_none() {
+            return true;
+        }
+        call.rung_at.is_some_and(|at| {
+            self.from.is_none_or(|from| at >= from)
+                && self.until.is_none_or(|until| at < until)
+                && self.on.is_none_or(|(from, until)| at >= from && at < until)
+        })
+    }
 }
 
 fn moment(text: &str) -> Option<DateTime<Utc>> {

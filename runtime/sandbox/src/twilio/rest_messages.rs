@@ -32,7 +32,7 @@ pub(crate) async fn create(request: &Request<'_>) -> Response {
         Ok(draft) => draft,
         Err(refusal) => return refusal.into_response(),
     };
-    let fault = stage.faults().next_message();
+    let fault = stage.faults().next_message(&message.to);
     let send = || {
         let body = render(stage, &message);
         stage.book().add_message(message.clone());
@@ -46,10 +46,11 @@ pub(crate) async fn create(request: &Request<'_>) -> Response {
 pub(crate) fn list(request: &Request<'_>) -> Response {
     let query = &request.query;
     let book = request.stage.book();
-    let mut found = book.messages(query.get("To"));
-    found.retain(|message| query.get("From").is_none_or(|from| message.from == from) && is_sent_on(message, query));
+    let found = book.messages(query.get("To"), paging::after(query));
+    let found =
+        found.filter(|message| query.get("From").is_none_or(|from| message.from == from) && is_sent_on(message, query));
     let render = |message: &&Message| render(request.stage, message);
-    answer::ok(paging::page("messages", request.path, query, &found, |message| &message.sid, render))
+    answer::ok(paging::page("messages", request.path, query, found, |message| &message.sid, render))
 }
 
 /// `GET Messages/{sid}.json`.

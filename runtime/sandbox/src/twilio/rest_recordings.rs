@@ -15,10 +15,10 @@ use crate::wav;
 /// `GET Recordings.json` and `GET Calls/{sid}/Recordings.json`.
 pub(crate) fn list(request: &Request<'_>, call: Option<&str>) -> Response {
     let book = request.stage.book();
-    let mut found = book.recordings(call);
-    found.retain(|recording| recording.status != RecordingStatus::Deleted);
+    let found = book.recordings(call, paging::after(&request.query));
+    let found = found.filter(|recording| recording.status != RecordingStatus::Deleted);
     let render = |recording: &&Recording| render(request.stage, recording);
-    answer::ok(paging::page("recordings", request.path, &request.query, &found, |found| &found.sid, render))
+    answer::ok(paging::page("recordings", request.path, &request.query, found, |found| &found.sid, render))
 }
 
 /// `GET Recordings/{sid}` with `.json`, or the sound as `.wav` (also without an ending) or `.mp3`.

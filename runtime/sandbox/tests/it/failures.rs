@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use apex_sandbox::{CallbackFault, CallbackKind, Chances, Fault, Faults, Mishap};
+use apex_sandbox::{Burst, CallbackFault, CallbackKind, Chances, Fault, Faults, Mishap, RequestChances};
 
 use crate::ours::{Ours, call_form, json};
 
@@ -102,6 +102,37 @@ async fn a_request_may_fail_before_or_after_it_acted() {
     }
     assert_eq!(ours.post("Calls.json", &form).await.0, 201);
     ours.stop().await;
+}
+
+#[tokio::test]
+async fn requests_fail_by_chance_and_in_bursts() {
+    let ours = Ours::start().await;
+    let url = format!("{}/whisper", ours.base);
+    let form = call_form(&url, &url);
+    let always = |chances| Faults { calls: chances, ..Faults::default() };
+    ours.sandbox.faults(always(RequestChances { server_error_after_acting: 100, ..RequestChances::default() }));
+    assert_eq!(ours.post("Calls.json", &form).await.0, 500);
+    assert_eq!(ours.sandbox.summary().calls, 1, "it acted all the same");
+    ours.sandbox.faults(always(RequestChances { server_error: 100, ..RequestChances::default() }));
+    assert_eq!(ours.post("Calls.json", &form).await.0, 500);
+    ours.sandbox.faults(always(RequestChances { too_many: 100, ..RequestChances::default() }));
+    let refused = ours.try_post("Calls.json", &form).await.unwrap();
+    assert_eq!((refused.status().as_u16(), refused.headers()["retry-after"].as_bytes()), (429, &b"1"[..]));
+    assert_eq!(ours.sandbox.summary().calls, 1, "refused is not placed");
+    ours.sandbox.faults(Faults { bursts: vec![Burst { every: 3, length: 2, status: 503 }], ..Faults::default() });
+    for expected in [503, 503, 200, 503] {
+        assert_eq!(ours.get("Calls.json").await.0, expected, "a burst hits whatever is asked");
+    }
+    ours.stop().await;
+}
+
+#[tokio::test]
+async fn late_callbacks_do_not_hold_up_the_stop() {
+    let ours = Ours::start().await;
+    ours.sandbox.faults(exactly("completed", Mishap::Late(180_000)));
+    ours.call_boss().await;
+    ours.until("put off", |ledger| ledger.callbacks.late == 1).await;
+    tokio::time::timeout(std::time::Duration::from_secs(10), ours.stop()).await.unwrap();
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod calls;
 mod control;
+mod crowd;
 mod failures;
 mod gemini;
 mod incoming;

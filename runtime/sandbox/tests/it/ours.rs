@@ -162,11 +162,10 @@ impl Ours {
     pub async fn until(&self, what: &str, is_so: impl Fn(&Ledger) -> bool) -> Ledger {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
-            let ledger = self.sandbox.ledger();
-            if is_so(&ledger) {
-                return ledger;
+            if self.sandbox.read(&is_so) {
+                return self.sandbox.ledger();
             }
-            assert!(tokio::time::Instant::now() < deadline, "never {what}: {ledger:#?}");
+            assert!(tokio::time::Instant::now() < deadline, "never {what}: {:#?}", self.sandbox.ledger());
             tokio::time::sleep(Duration::from_millis(3)).await;
         }
     }

@@ -58,7 +58,7 @@ fn newest_first(items: impl Iterator<Item = Item>) -> Vec<Found> {
     found
 }
 
-fn date(text: &str) -> Option<DateTime<Utc>> {
+pub(super) fn date(text: &str) -> Option<DateTime<Utc>> {
     DateTime::parse_from_rfc2822(text).ok().map(|date| date.to_utc())
 }
 

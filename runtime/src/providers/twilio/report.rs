@@ -94,7 +94,7 @@ fn progress(status: &str, seconds: u32) -> Option<Progress> {
 }
 
 /// Numbers come as text; what is not known yet is null or -1.
-fn seconds(value: &Value) -> u32 {
+pub(super) fn seconds(value: &Value) -> u32 {
     let number = match value {
         Value::String(text) => text.parse().ok(),
         other => other.as_u64(),

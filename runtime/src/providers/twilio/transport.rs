@@ -133,6 +133,13 @@ impl Wire {
         self.get(url).await
     }
 
+    /// Reads one page of a kind, by a whole query.
+    pub(super) async fn page(&self, kind: &str, query: &str) -> Result<Reply, PortError> {
+        let mut url = self.under(&format!("{}/{kind}.json", self.account_sid));
+        url.set_query(Some(query));
+        self.get(url).await
+    }
+
     /// Begins to read sound, from home with credentials, from elsewhere without.
     pub(super) async fn open(&self, url: &Url) -> Result<Response, Trip> {
         let request = self.kept.get(url.clone()).timeout(SOUND);
