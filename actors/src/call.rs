@@ -8,7 +8,7 @@ mod begin;
 mod close;
 pub(crate) mod decide;
 
-use apex_config::dna::{self, Dna};
+use apex_config::dna::Dna;
 use apex_storage::fault::{self, Fault};
 use apex_storage::model::call::{Facts, Stage};
 use apex_storage::{Bridge, Effect, JournalEntry, Lead, Outcome, StorageError};
@@ -45,7 +45,8 @@ impl Runner for CallRunner {
     const ACTOR: &'static str = "call";
 
     async fn load(seat: Seat) -> Result<Self, StorageError> {
-        let Some(desk) = Box::pin(Desk::load(seat)).await? else { return Ok(Self { work: None }) };
+        let Some(mut desk) = Box::pin(Desk::load(seat)).await? else { return Ok(Self { work: None }) };
+        let Some(dna) = desk.dna().await? else { return Ok(Self { work: None }) };
         let mut tx = desk.world.store.tenant_read(desk.lease.org).await?;
         let lead = match desk.ticket.lead_id {
             Some(lead) => tx.lead(lead).await?,
@@ -53,8 +54,6 @@ impl Runner for CallRunner {
         };
         let bridge = tx.bridge_of_ticket(desk.id()).await?;
         drop(tx);
-        let dna = dna::resolve(&desk.project.dna_generated, &desk.project.dna_custom)
-            .map_err(|problems| corrupt_dna(&problems))?;
         Ok(Self { work: Some(CallWork { desk, dna, lead, bridge, looks: Looks::default() }) })
     }
 
@@ -166,6 +165,7 @@ impl CallWork {
         if let Err(error) = self.desk.world.ports.telephony.hang_up(sid).await {
             tracing::warn!(ticket.id = %self.desk.id(), %error, "the call could not be ended");
         }
+        fault::pass(Fault::CallHungUp).await;
         let tx = self.desk.begin().await?;
         let running = self.desk.running();
         self.write(tx, vec![JournalEntry::note("hung_up", json!({ "sid": sid }))], running).await
@@ -187,9 +187,4 @@ impl CallWork {
     fn lead_json(&self) -> Value {
         json!(self.lead.as_ref().map(|lead| lead.id))
     }
-}
-
-fn corrupt_dna(problems: &[dna::DnaProblem]) -> StorageError {
-    let text = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-    StorageError::Setup(format!("stored project DNA cannot be used: {text}"))
 }

@@ -256,6 +256,7 @@ impl Desk {
             "call" => telephony.find_calls(to, &from).await,
             _ => telephony.find_texts(to, &from, effect.body.as_deref().unwrap_or_default()).await,
         };
+        fault::pass(Fault::CallLookedUp).await;
         let found = match found {
             Ok(found) => found,
             Err(error) => return Ok(Err(error)),
@@ -302,6 +303,7 @@ impl Desk {
         if let Err(error) = self.world.ports.telephony.hang_up(sid).await {
             tracing::warn!(ticket.id = %self.ticket.id, %error, "a surplus call could not be ended");
         }
+        fault::pass(Fault::CallHungUp).await;
         let tx = self.begin().await?;
         let data = json!({ "effect_id": id, "sid": sid });
         self.commit(tx, vec![JournalEntry::note("surplus_call_ended", data)], self.running()).await

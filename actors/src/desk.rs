@@ -2,15 +2,16 @@
 //!
 //! Memory equals rows after each commit. An error means that it may not: the actor dies, and the next one reads again.
 
+mod write;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use apex_storage::fault::{self, Fault};
+use apex_config::dna::{self, Dna};
 use apex_storage::model::call::Report;
-use apex_storage::model::{EffectId, InboxId, TicketId, TicketState};
+use apex_storage::model::{EffectId, InboxId, TicketId};
 use apex_storage::{
-    Effect, FencedTx, InboxRow, Journal, JournalEntry, Lease, NewInboxRow, Node, Outcome, Project, StorageError,
-    Ticket, TicketEvent,
+    Effect, FencedTx, InboxRow, Journal, Lease, NewInboxRow, Node, Outcome, Project, StorageError, Ticket, TicketEvent,
 };
 use chrono::{DateTime, Duration, Utc};
 use serde_json::{Value, json};
@@ -19,8 +20,6 @@ use crate::basis::Basis;
 use crate::callback::CallbackRef;
 use crate::context;
 use crate::memory::Memory;
-use crate::metrics;
-use crate::retry::{Class, RetryRule, Verdict};
 use crate::runner::Seat;
 use crate::world::World;
 
@@ -30,8 +29,6 @@ const IN_HAND: Duration = Duration::seconds(90);
 const MAX_CRASHES: i64 = 3;
 /// Most journal entries that are read back.
 pub(crate) const JOURNAL_LIMIT: i64 = 10_000;
-/// Dead letters of one correlation at which a person is alerted, and at each multiple of it.
-const ALERT_AT: i64 = 3;
 /// A time that lies further ahead was written before the clock was set back.
 pub(crate) const CLOCK_SET_BACK: Duration = Duration::seconds(5);
 
@@ -96,10 +93,29 @@ impl Desk {
         };
         if crashes >= MAX_CRASHES && !desk.is_over() {
             tracing::error!(ticket.id = %ticket, crashes, "ticket set aside: its actor died with it in hand too often");
-            let tx = desk.begin().await?;
-            desk.commit(tx, vec![], Outcome::Dead("crashed".into())).await?;
+            desk.set_aside("crashed").await?;
         }
         Ok(Some(desk))
+    }
+
+    /// The project's rules. `None`: what is stored cannot be used any more, so the ticket is set aside for a person.
+    pub async fn dna(&mut self) -> Result<Option<Dna>, StorageError> {
+        let problems = match dna::resolve(&self.project.dna_generated, &self.project.dna_custom) {
+            Ok(dna) => return Ok(Some(dna)),
+            Err(problems) => problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+        };
+        tracing::error!(ticket.id = %self.id(), problems, "the project's DNA cannot be used");
+        if self.is_over() {
+            self.acknowledge().await?;
+        } else {
+            self.set_aside("invalid_dna").await?;
+        }
+        Ok(None)
+    }
+
+    async fn set_aside(&mut self, code: &str) -> Result<(), StorageError> {
+        let tx = self.begin().await?;
+        self.commit(tx, vec![], Outcome::Dead(code.into())).await
     }
 
     /// Reads what others write: new reports, and whether somebody asked for the end.
@@ -191,152 +207,6 @@ impl Desk {
     /// Whether anything is known that no commit has told yet.
     pub fn has_news(&self) -> bool {
         self.reports.len() > self.handled
-    }
-
-    /// The time of the newest report, unless all were marked as looked at. Not the last one's: clocks are set back.
-    fn newest_report(&self) -> Option<DateTime<Utc>> {
-        self.reports.iter().map(|row| row.received_at).max().filter(|_| self.has_news())
-    }
-
-    /// Appends to the journal, marks the reports as looked at, commits, and makes memory equal to the rows.
-    pub async fn commit(
-        &mut self,
-        mut tx: FencedTx,
-        entries: Vec<JournalEntry>,
-        outcome: Outcome,
-    ) -> Result<(), StorageError> {
-        let reports = self.reports.len();
-        if let Some(newest) = self.newest_report() {
-            tx.mark_handled(self.ticket.id, newest).await?;
-        }
-        if let Outcome::Dead(code) = &outcome {
-            self.bury(&mut tx, code).await?;
-        }
-        let journal = self.journal(entries, outcome);
-        let seq = tx.write_journal(self.ticket.id, &journal).await?;
-        let now = tx.now();
-        tx.commit().await?;
-        self.handled = reports;
-        self.written(journal, seq, now);
-        if self.is_over() {
-            metrics::ticket_ended(&self.ticket);
-            fault::pass(Fault::TicketEnded).await;
-        }
-        Ok(())
-    }
-
-    /// A write to the ticket as it stands. What the decision looked at goes with the first entry, if there is one.
-    pub fn journal(&self, entries: Vec<JournalEntry>, outcome: Outcome) -> Journal {
-        let is_told = !entries.is_empty() || outcome.state().is_final();
-        let basis = self.basis.as_ref().filter(|_| is_told).map(|basis| json!(basis));
-        Journal { seen: self.ticket.seq, wake: self.ticket.wake, basis, entries, outcome }
-    }
-
-    /// Makes memory equal to what was committed, and tells readers.
-    pub fn written(&mut self, journal: Journal, seq: i64, now: DateTime<Utc>) {
-        if let Some(basis) = self.basis.as_mut().filter(|_| journal.basis.is_some()) {
-            self.heard.extend(basis.heard.drain(..));
-        }
-        self.apply(journal, seq, now);
-        self.publish();
-    }
-
-    async fn bury(&self, tx: &mut FencedTx, code: &str) -> Result<(), StorageError> {
-        let deaths = tx.bury(&self.ticket, code).await?;
-        let repeated = deaths % ALERT_AT == 0;
-        metrics::dead_letter(repeated);
-        if repeated {
-            tracing::error!(ticket.id = %self.ticket.id, deaths, "the same work was set aside again and again");
-        }
-        Ok(())
-    }
-
-    /// Notes a failed try of a piece of work and puts it off; `false`: it has failed for good, and nothing was written.
-    pub async fn try_again(
-        &mut self,
-        what: &str,
-        rule: RetryRule,
-        class: Class,
-        reason: &str,
-    ) -> Result<bool, StorageError> {
-        let nth = self.memory.tries(what) + 1;
-        let Verdict::Again(wait) = rule.judge(nth, class, None, apex_storage::clock::jitter()) else {
-            return Ok(false);
-        };
-        tracing::warn!(ticket.id = %self.ticket.id, what, reason, nth, "failed, trying again");
-        let tx = self.begin().await?;
-        let data =
-            json!({ "what": what, "try": nth, "until": tx.now() + wait, "class": class.as_str(), "reason": reason });
-        self.commit(tx, vec![JournalEntry::note("retry", data)], self.running()).await?;
-        metrics::retried(class.as_str());
-        Ok(true)
-    }
-
-    fn apply(&mut self, journal: Journal, seq: i64, now: DateTime<Utc>) {
-        for entry in journal.entries {
-            let Some(name) = entry.step else { continue };
-            match entry.kind {
-                "step" => {
-                    self.steps.insert(name, entry.data);
-                }
-                "stage" => {
-                    metrics::stage(&name, now - self.ticket.created_at);
-                    self.newest_stage = Some(name.clone());
-                    self.stages.insert(name);
-                }
-                "note" => self.memory.learn(&name, &entry.data),
-                _ => {}
-            }
-        }
-        self.ticket.seq = seq;
-        self.ticket.state = journal.outcome.state();
-        self.ticket.updated_at = now;
-        match journal.outcome {
-            Outcome::Running(at) | Outcome::Waiting(at) => self.ticket.due_at = Some(at),
-            Outcome::Completed(result) => self.end(None, Some(result)),
-            Outcome::Failed(code, result) => self.end(Some(code), Some(result)),
-            Outcome::Cancelled(result) => self.end(Some("cancelled".into()), Some(result)),
-            Outcome::Dead(code) => self.end(Some(code), None),
-        }
-    }
-
-    fn end(&mut self, code: Option<String>, result: Option<Value>) {
-        self.ticket.due_at = None;
-        self.ticket.code = code.or(self.ticket.code.take());
-        self.ticket.result = result.or(self.ticket.result.take());
-    }
-
-    /// Tells readers; losing this loses nothing.
-    fn publish(&self) {
-        let ttl = self.world.rules.context_ttl;
-        let body = context::context(&self.ticket, &self.project.slug, self.newest_stage.as_deref(), ttl);
-        self.world.mirror.push(self.ticket.id.0, self.ticket.seq, body.to_string());
-    }
-
-    /// Lays the ticket down until a time or a report. Writes nothing when nothing changed but the time by a little.
-    pub async fn lay_down(&mut self, until: DateTime<Utc>, entries: Vec<JournalEntry>) -> Result<(), StorageError> {
-        let same_time = self.ticket.due_at.is_some_and(|due| (due - until).abs() < Duration::milliseconds(100));
-        let same_clock = self.ticket.updated_at <= self.now() + CLOCK_SET_BACK;
-        if same_clock
-            && self.ticket.state == TicketState::Waiting
-            && entries.is_empty()
-            && same_time
-            && !self.has_news()
-        {
-            return Ok(());
-        }
-        let tx = self.begin().await?;
-        self.commit(tx, entries, Outcome::Waiting(until)).await
-    }
-
-    /// Marks late reports of an ended ticket as looked at.
-    pub async fn acknowledge(&mut self) -> Result<(), StorageError> {
-        let Some(newest) = self.newest_report() else { return Ok(()) };
-        let mut tx = self.begin().await?;
-        tx.mark_handled(self.ticket.id, newest).await?;
-        tx.commit().await?;
-        self.handled = self.reports.len();
-        Ok(())
     }
 
     /// Commits what a look at the provider said, as if it had called back: the same fact twice is one row.

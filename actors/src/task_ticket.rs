@@ -2,7 +2,7 @@
 
 pub(crate) mod decide;
 
-use apex_config::dna::{self, Dna};
+use apex_config::dna::Dna;
 use apex_config::prices::Resource;
 use apex_storage::model::EffectId;
 use apex_storage::model::phone;
@@ -34,15 +34,14 @@ impl Runner for TaskRunner {
     const ACTOR: &'static str = "task";
 
     async fn load(seat: Seat) -> Result<Self, StorageError> {
-        let Some(desk) = Box::pin(Desk::load(seat)).await? else { return Ok(Self { work: None }) };
+        let Some(mut desk) = Box::pin(Desk::load(seat)).await? else { return Ok(Self { work: None }) };
+        let Some(dna) = desk.dna().await? else { return Ok(Self { work: None }) };
         let mut tx = desk.world.store.tenant_read(desk.lease.org).await?;
         let lead = match desk.ticket.lead_id {
             Some(lead) => tx.lead(lead).await?,
             None => None,
         };
         drop(tx);
-        let dna = dna::resolve(&desk.project.dna_generated, &desk.project.dna_custom)
-            .map_err(|_| StorageError::Setup("stored project DNA cannot be used".into()))?;
         Ok(Self { work: Some(TaskWork { desk, dna, lead }) })
     }
 

@@ -28,7 +28,7 @@ enum Command {
     /// Runs the server.
     Serve {
         /// Let no call and no message leave until a person releases it: leads are accepted, and wait. For a start after an
-        /// incident; `apex effects` shows what waits. The same as APEX_HOLD_EFFECTS=true.
+        /// incident; `apex effects` shows what waits. The same as `APEX_HOLD_EFFECTS=true`.
         #[arg(long)]
         hold_effects: bool,
     },

@@ -24,6 +24,12 @@ named! {
         CallAnswered = "call.answered",
         /// The call is known to be live.
         CallLive = "call.live",
+        /// The provider has said what it knows of an unclear call or text, nothing noted.
+        CallLookedUp = "call.looked_up",
+        /// The provider has ended a call that is not wanted, nothing noted.
+        CallHungUp = "call.hung_up",
+        /// The end of the bridge is committed: lead, bill and text.
+        CallClosed = "call.closed",
         /// A callback is committed, its answer not sent.
         CallbackCommitted = "callback.committed",
         /// New stages are journalled.

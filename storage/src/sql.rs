@@ -80,6 +80,7 @@ pub(crate) struct Health {
 impl Health {
     /// Does something with the database, and learns from how it ends.
     pub async fn watched<T>(&self, work: impl Future<Output = Result<T, StorageError>>) -> Result<T, StorageError> {
+        let work = Box::pin(work); // it stands in every future of the program that asks the database
         let answer = match &self.reach {
             Some(reach) => reach.unless_away(work).await,
             None => work.await,

@@ -45,7 +45,8 @@ pub struct EventStream {
 }
 
 impl EventStream {
-    pub(crate) fn new(response: reqwest::Response) -> Self {
+    /// Reads the body of an answer as a stream.
+    pub fn new(response: reqwest::Response) -> Self {
         Self { response, parser: Parser::default() }
     }
 

@@ -18,7 +18,9 @@ const SLOWEST: Duration = Duration::from_secs(10);
 pub(crate) struct Rush {
     pub scene: Scene,
     pub projects: Vec<Project>,
-    load: Load,
+    /// `None` when nothing more is sent.
+    load: Option<Load>,
+    sent: Vec<Sent>,
     watched: HashSet<String>,
     watchers: JoinSet<(String, Vec<Event>)>,
 }
@@ -35,13 +37,13 @@ impl Rush {
         for nth in 0..projects {
             all.push(scene.project(&format!("rush-{nth}"), &format!("+64275540{nth:03}")).await);
         }
-        let load = Load::begin(&scene.client, &all, every, form);
-        Self { scene, projects: all, load, watched: HashSet::new(), watchers: JoinSet::new() }
+        let load = Some(Load::begin(&scene.client, &all, every, form));
+        Self { scene, projects: all, load, sent: Vec::new(), watched: HashSet::new(), watchers: JoinSet::new() }
     }
 
     /// What was answered so far.
     pub fn answered(&self) -> Vec<Sent> {
-        self.load.answered()
+        self.load.as_ref().map_or_else(|| self.sent.clone(), Load::answered)
     }
 
     /// The contexts of what was accepted so far.
@@ -68,12 +70,13 @@ impl Rush {
 
     /// Sends no more; what was sent, after a look that each was answered as a sender can bear.
     pub async fn stop_sending(&mut self) -> Vec<Sent> {
-        let idle = Load::begin(&self.scene.client, &self.projects, SLOWEST, |lead| lead);
-        let sent = std::mem::replace(&mut self.load, idle).finish().await;
-        for answer in &sent {
+        if let Some(load) = self.load.take() {
+            self.sent = load.finish().await;
+        }
+        for answer in &self.sent {
             assert!(answer.took < SLOWEST, "{answer:?}");
         }
-        sent
+        self.sent.clone()
     }
 
     /// Every stream that was opened was whole.

@@ -1,6 +1,7 @@
 //! The end of the bridge: the lead, the bill, and a text when they did not speak.
 
 use apex_config::prices::Resource;
+use apex_storage::fault::{self, Fault};
 use apex_storage::model::call::Ending;
 use apex_storage::{JournalEntry, StorageError, UsageEntry};
 use serde_json::json;
@@ -47,6 +48,7 @@ impl CallWork {
         let entries = vec![JournalEntry::step("close", data.clone()), JournalEntry::stage("call_ended", data)];
         let running = self.desk.running();
         self.write(tx, entries, running).await?;
+        fault::pass(Fault::CallClosed).await;
         metrics::call_ended(outcome);
         self.desk.reload_effects().await?;
         self.reload_lead().await

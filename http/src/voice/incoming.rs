@@ -34,7 +34,7 @@ const SECRETS: [&str; 2] = ["CallToken", "StirPassportToken"];
     request_body(content = Form, content_type = "application/x-www-form-urlencoded"), responses(Spoken)
 )]
 pub(super) async fn voice_incoming(State(state): State<AppState>, callback: Callback) -> TwiMl {
-    spoken(&state, KIND, incoming(Line::of(&state), state.intake(), &callback)).await
+    spoken(&state, KIND, Box::pin(incoming(Line::of(&state), state.intake(), &callback))).await
 }
 
 async fn incoming(

@@ -142,7 +142,9 @@ pub(super) async fn replay_all(client: &Client, books: &Books) -> Replay {
     if answers.iter().all(|(_, answer)| is_missing(answer)) {
         return Replay::Missing;
     }
-    let is_same = |answer: &Answer| answer.0.is_success() && answer.1["is_same"] == true;
+    // A replay that had nothing to decide proves nothing.
+    let has_decided = |body: &Value| body["decisions"].as_u64().is_some_and(|decisions| decisions > 0);
+    let is_same = |(status, body): &Answer| status.is_success() && body["is_same"] == true && has_decided(body);
     let different = answers.iter().filter(|(_, answer)| !is_same(answer));
     let different = different.map(|(id, (status, body))| format!("ticket {id}: {status} {body}")).collect::<Vec<_>>();
     Replay::Done { same: answers.len() - different.len(), different }

@@ -89,3 +89,47 @@ fn used(usage: &Value, resource: &str) -> u64 {
     let row = rows.iter().find(|row| row["resource"] == resource);
     row.and_then(|row| row["quantity"].as_u64()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::books::Ticket;
+    use super::*;
+
+    /// A ticket that billed two minutes and one text, and a usage of so many of both.
+    fn judged(minutes: u64, texts: u64, micros: u64) -> Vec<String> {
+        let ticket = Ticket {
+            id: "t".to_owned(),
+            body: json!({"status": "completed", "result": {"cost_micros": 108}}),
+            events: vec![json!({"kind": "step", "step": "close", "data": {"billed_minutes": 2}})],
+            effects: vec![
+                json!({"kind": "call", "state": "live", "sid": "CA1"}),
+                json!({"kind": "sms", "state": "live", "sid": "SM1"}),
+            ],
+        };
+        let resources = json!([
+            {"resource": "twilio_voice", "quantity": minutes}, {"resource": "twilio_sms", "quantity": texts},
+        ]);
+        let usage = json!({"month_to_date_micros": micros, "resources": resources});
+        let (project, boss) = ("business-0".to_owned(), "+641".to_owned());
+        let business = Business { project, boss, leads: vec![], tickets: vec![ticket], usage };
+        let mut ledger = serde_json::to_value(Ledger::default()).expect("a ledger");
+        ledger["messages"] = json!([{"sid": "SM1", "to": "+641", "from": "", "body": "", "status": "sent",
+            "error_code": null, "status_callback": null, "created_at": "2026-11-21T00:00:00Z", "sent_at": null}]);
+        ledger["calls"] = json!([{"sid": "CA1", "parent_sid": null, "direction": "outbound-api", "to": "+641", "from": "",
+            "status": "completed", "url": null, "status_callback": null, "created_at": "2026-11-21T00:00:00Z",
+            "rung_at": null, "answered_at": null, "ended_at": null, "duration": 61, "queue_ms": 0, "answered_by": null,
+            "pressed": [], "twiml_fetches": []}]);
+        let ledger: Ledger = serde_json::from_value(ledger).expect("a ledger");
+        wrong(&Books { businesses: vec![business], dead_letters: None }, &ledger)
+    }
+
+    #[test]
+    fn what_is_charged_twice_or_not_at_all_is_found() {
+        assert!(judged(2, 1, 108).is_empty(), "{:?}", judged(2, 1, 108));
+        assert_eq!(judged(4, 1, 108), ["business-0: 4 twilio_voice charged, 2 in the journals"]);
+        assert_eq!(judged(2, 2, 108), ["business-0: 2 texts charged, 1 known, 1 sent"]);
+        assert_eq!(judged(2, 1, 216), ["business-0: 216 micro-dollars charged, 108 by the tickets"]);
+    }
+}

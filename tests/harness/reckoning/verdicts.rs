@@ -115,3 +115,123 @@ fn tear(ticket: &Ticket) -> Option<String> {
         ["completed", "failed", "cancelled", "dead"].iter().filter(|end| told.contains(&(**end, "", ""))).count();
     (ticket.is_final() != (ends == 1)).then(|| format!("it is {} and has {ends} ends", ticket.body["state"]))
 }
+
+#[cfg(test)]
+mod tests {
+    use apex_sandbox::{Call, CallStatus, Message, MessageStatus};
+    use serde_json::{Value, json};
+
+    use super::super::books::Business;
+    use super::*;
+
+    const BOSS: &str = "+64211000000";
+    const CUSTOMER: &str = "+64272000000";
+
+    fn ticket(id: &str, state: &str, events: Value, effects: Value) -> Ticket {
+        let status = if state == "waiting" { "processing" } else { "completed" };
+        let rows = |value: Value| value.as_array().cloned().unwrap_or_default();
+        let body = json!({"state": state, "status": status});
+        Ticket { id: id.to_owned(), body, events: rows(events), effects: rows(effects) }
+    }
+
+    fn books(leads: &[&str], tickets: Vec<Ticket>) -> Books {
+        let leads = leads.iter().map(|id| json!({"raw_payload": {"lead_id": id}})).collect();
+        let business =
+            Business { project: "business-0".to_owned(), boss: BOSS.to_owned(), leads, tickets, usage: Value::Null };
+        Books { businesses: vec![business], dead_letters: None }
+    }
+
+    fn accepted(nth: usize, context: &str) -> SentLead {
+        let context = Some(context.to_owned());
+        SentLead { nth, business: 0, phone: CUSTOMER.to_owned(), context, other_context: None }
+    }
+
+    fn plain(id: &str) -> Ticket {
+        ticket(id, "completed", json!([]), json!([]))
+    }
+
+    #[test]
+    fn a_lead_that_is_missing_or_there_twice_is_found() {
+        let sent = [accepted(0, "a"), accepted(1, "b")];
+        assert!(lost(&sent, &books(&["lead-0", "lead-1"], vec![plain("a"), plain("b")])).is_empty());
+        let found = lost(&sent, &books(&["lead-0"], vec![plain("a"), plain("b")]));
+        assert_eq!(found, ["lead-1 of business-0: 0 leads, 1 tickets b"]);
+        let found = lost(&sent, &books(&["lead-0", "lead-1", "lead-1"], vec![plain("a")]));
+        assert_eq!(found, ["lead-1 of business-0: 2 leads, 0 tickets b"]);
+        let found = lost(&sent[..1], &books(&["lead-0"], vec![plain("a"), plain("c")]));
+        assert_eq!(found, ["business-0 has a ticket c that nobody was told of"]);
+        let doubtful = SentLead { other_context: Some("c".to_owned()), ..accepted(0, "a") };
+        let found = lost(&[doubtful], &books(&["lead-0"], vec![plain("a")]));
+        assert_eq!(found, ["lead-0 has the contexts a and c"]);
+        let refused = SentLead { context: None, ..accepted(0, "a") };
+        assert_eq!(lost(&[refused], &books(&[], vec![])), ["lead-0 of business-0 was never accepted"]);
+    }
+
+    fn call(sid: &str, parent: Option<&str>, effect: &str) -> Call {
+        let now = chrono::DateTime::UNIX_EPOCH;
+        Call {
+            sid: sid.to_owned(),
+            parent_sid: parent.map(str::to_owned),
+            direction: if parent.is_some() { Direction::OutboundDial } else { Direction::OutboundApi },
+            to: if parent.is_some() { CUSTOMER } else { BOSS }.to_owned(),
+            from: String::new(),
+            status: CallStatus::Completed,
+            url: Some(format!("http://h/?bridge={effect}&effect={effect}")),
+            status_callback: None,
+            created_at: now,
+            rung_at: Some(now),
+            answered_at: None,
+            ended_at: None,
+            duration: None,
+            queue_ms: 0,
+            answered_by: None,
+            pressed: Vec::new(),
+            twiml_fetches: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn whoever_is_called_twice_is_found_also_under_two_effects() {
+        let (sent, books) = ([accepted(0, "a"), accepted(1, "b")], books(&[], vec![]));
+        let fine = vec![call("CA1", None, "e1"), call("CA2", Some("CA1"), ""), call("CA3", None, "e2")];
+        let judged = |calls| called_twice(&sent[..], &books, &Ledger { calls, ..Ledger::default() });
+        assert!(judged(fine.clone()).is_empty());
+        let twice = [fine.clone(), vec![call("CA4", Some("CA3"), "")]].concat();
+        assert_eq!(judged(twice)[0], "the customer of lead-0 was rung by CA2, CA4");
+        let thrice = [fine, vec![call("CA5", None, "e3")]].concat();
+        assert_eq!(judged(thrice), ["the boss of business-0 was called 3 times for 2 leads"]);
+    }
+
+    #[test]
+    fn two_texts_about_one_customer_are_found() {
+        let text = |sid: &str, phone: &str| Message {
+            sid: sid.to_owned(),
+            to: BOSS.to_owned(),
+            from: String::new(),
+            body: format!("New lead. Phone: {phone}. Call {sid}."),
+            status: MessageStatus::Sent,
+            error_code: None,
+            status_callback: None,
+            created_at: chrono::DateTime::UNIX_EPOCH,
+            sent_at: None,
+        };
+        let messages = vec![text("SM1", "+641"), text("SM2", "+642"), text("SM3", "+641")];
+        assert_eq!(texted_twice(&Ledger { messages, ..Ledger::default() }), ["about +641: SM1, SM3"]);
+    }
+
+    #[test]
+    fn a_ticket_ends_once_or_is_visibly_held() {
+        let end = json!({"seq": 2, "kind": "completed"});
+        let step = json!({"seq": 1, "kind": "step", "step": "begin"});
+        let waiting = |effects| ticket("w", "waiting", json!([step.clone()]), effects);
+        let whole = books(&[], vec![ticket("t", "completed", json!([step.clone(), end.clone()]), json!([]))]);
+        assert!(torn(&whole).is_empty() && unended(&whole).is_empty());
+        assert!(unended(&books(&[], vec![waiting(json!([{"state": "held"}]))])).is_empty());
+        assert_eq!(unended(&books(&[], vec![waiting(json!([]))])), ["ticket w is \"waiting\""]);
+        let torn_by = |events| torn(&books(&[], vec![ticket("t", "completed", events, json!([]))])).remove(0);
+        assert_eq!(torn_by(json!([step.clone()])), "ticket t: it is \"completed\" and has 0 ends");
+        assert_eq!(torn_by(json!([end.clone()])), "ticket t: entry 1 has the number 2");
+        let again = json!({"seq": 2, "kind": "step", "step": "begin"});
+        assert_eq!(torn_by(json!([step.clone(), again])), "ticket t: step \"begin\" stands twice");
+    }
+}

@@ -1,5 +1,6 @@
 //! The program dies at each of its fault points, and is started again on what it left behind.
 
+use apex_sandbox::{Chances, Fault, Faults, Script};
 use apex_tests::program::{self, Builder};
 use apex_tests::{GoogleLead, on_both_stores};
 use reqwest::Method;
@@ -39,6 +40,9 @@ deaths! {
     a_death_after_the_end_of_the_ticket = "ticket.ended" by a_lead;
     a_death_of_the_sales_bridge = "sales_bridge.handle" by a_lead;
     a_death_of_the_project = "project.handle" by a_lead;
+    a_death_after_the_end_of_the_bridge = "call.closed" by a_lead;
+    a_death_after_a_look_at_the_provider = "call.looked_up" by a_call_without_an_answer;
+    a_death_after_a_call_was_ended = "call.hung_up" by a_call_that_is_cancelled;
     a_death_just_before_a_text = "sms.sending" by a_lead_that_cannot_be_called;
     a_death_before_a_texts_answer_is_noted = "sms.answered" by a_lead_that_cannot_be_called;
     a_death_of_the_accountant = "accountant.handle" by a_use;
@@ -77,6 +81,44 @@ async fn dies_of_a_lead(builder: Builder, point: &str) -> Value {
     scene.was_charged_once(&context, &end).await;
     scene.finish().await;
     end
+}
+
+/// The provider places the call and never answers, nor calls back before the boss picks up: the call is looked up.
+async fn a_call_without_an_answer(builder: Builder, point: &str) {
+    let mut scene = Scene::planted(builder, &[&format!("{point}=exit")]).await;
+    scene.sandbox.script(BOSS, Script::answers().after_ms(4_000));
+    scene.sandbox.faults(Faults {
+        status: Chances { lost: 100, ..Chances::default() },
+        fail_next_calls: vec![Fault::DropAfterActing],
+        ..Faults::default()
+    });
+    let context = scene.accept(&GoogleLead::new("lead-1", CUSTOMER)).await;
+    assert_eq!(scene.apex.wait_exit().await.code(), Some(PLANTED), "{}", scene.apex.stderr());
+
+    scene.apex.restart().await;
+    let end = scene.client.wait_end(&context).await;
+    assert_eq!(end["data"]["result"]["outcome"], "connected", "{end}\n{}", scene.apex.stderr());
+    scene.was_called_once(&end);
+    scene.resumes(&context, &[]).await;
+    scene.was_charged_once(&context, &end).await;
+    scene.finish().await;
+}
+
+/// Somebody takes a ringing call back.
+async fn a_call_that_is_cancelled(builder: Builder, point: &str) {
+    let mut scene = Scene::planted(builder, &[&format!("{point}=exit")]).await;
+    scene.sandbox.script(BOSS, Script::answers().after_ms(20_000));
+    let context = scene.accept(&GoogleLead::new("lead-1", CUSTOMER)).await;
+    scene.wait_ledger("a ringing phone", |ledger| ledger.calls.iter().any(|call| call.rung_at.is_some())).await;
+    scene.client.ok("cancel", scene.client.cancel(&context).await);
+    assert_eq!(scene.apex.wait_exit().await.code(), Some(PLANTED), "{}", scene.apex.stderr());
+
+    scene.apex.restart().await;
+    let end = scene.client.wait_end(&context).await;
+    assert_eq!((&end["data"]["state"], scene.calls_to(BOSS).len()), (&json!("cancelled"), 1), "{end}");
+    assert_eq!(scene.sandbox.read(|ledger| ledger.messages_to(BOSS).len()), 0, "who takes it back needs no text");
+    scene.resumes(&context, &[]).await;
+    scene.finish().await;
 }
 
 /// A lead without a readable phone: the boss gets a text instead of a call.
