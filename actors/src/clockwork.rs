@@ -6,6 +6,7 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::time::Duration;
 
 use apex_config::dna;
+use apex_storage::fault::{self, Fault};
 use apex_storage::model::{LeadId, TicketId};
 use apex_storage::{DueSchedule, NewTicket, Project, Schedule, StorageError, TenantTx};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -123,6 +124,7 @@ impl Directory {
             return Ok(0);
         }
         tx.commit().await?;
+        fault::pass(Fault::ScheduleFired).await;
         for ticket in &tickets {
             self.nudge(due.org_id, schedule.project_id, ticket.id, actor);
         }

@@ -17,7 +17,7 @@ use crate::ports::{CallRequest, PortError, SendError, TextRequest};
 use crate::retry::{self, Class, Verdict};
 use next::{look_of, send_of};
 
-pub(crate) use next::{Delivery, Situation, next};
+pub(crate) use next::{Delivery, HELD, Situation, WITHHELD, next};
 
 /// How often an unclear effect is looked for.
 const LOOK_EVERY: Duration = Duration::seconds(1);
@@ -27,8 +27,6 @@ const HELD_LOOK_EVERY: Duration = Duration::seconds(10);
 const CLOCKS_APART: Duration = Duration::hours(2);
 /// How long a number stays busy for us while another call to it is unclear.
 const BUSY_NUMBER: Duration = Duration::milliseconds(250);
-/// The stage of a ticket that waits for a person, since everything is held.
-pub(crate) const WITHHELD: &str = "effects_held";
 
 impl Desk {
     /// The next thing to do, as things stood at `now`.
@@ -41,7 +39,6 @@ impl Desk {
             now,
             lookup_for: Duration::from_std(self.world.rules.lookup_for).unwrap_or(Duration::MAX),
             hold: self.world.rules.hold_effects,
-            withheld_told: self.stages.contains(WITHHELD),
         })
     }
 
@@ -288,7 +285,9 @@ impl Desk {
         const REASON: &str = "no answer, and the provider has nothing yet";
         let mut tx = self.begin().await?;
         tx.mark_held(id, REASON).await?;
-        let entry = JournalEntry::stage("held", json!({ "effect_id": id, "reason": REASON }));
+        let data = json!({ "effect_id": id, "reason": REASON });
+        let is_news = !self.memory.has_told(HELD, id);
+        let entry = if is_news { JournalEntry::stage(HELD, data) } else { JournalEntry::note(HELD, data) };
         self.commit(tx, vec![entry], self.running()).await?;
         metrics::effect("held");
         self.change(id, |effect| {

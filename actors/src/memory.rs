@@ -19,6 +19,8 @@ pub(crate) struct Memory {
     tries: HashMap<String, u32>,
     /// Calls that were asked to end.
     pub hung_up: HashSet<String>,
+    /// Effects that the journal tells as held, or as waiting for a person.
+    pub told: HashSet<(String, EffectId)>,
     /// Unclear effects that were looked for; `true`: the provider answered and certainly had nothing.
     pub looked: BTreeMap<EffectId, bool>,
 }
@@ -27,15 +29,24 @@ impl Memory {
     /// What a journal tells, since a person last began the ticket.
     pub fn of(journal: &[TicketEvent]) -> Self {
         let mut memory = Self::default();
-        for event in journal.iter().filter(|event| event.kind == "note") {
+        for event in journal.iter().filter(|event| matches!(event.kind.as_str(), "note" | "stage")) {
             memory.learn(event.step.as_deref().unwrap_or_default(), &event.data);
         }
         memory
     }
 
-    /// Learns from one note of the journal.
-    pub fn learn(&mut self, note: &str, data: &Value) {
-        match note {
+    /// Whether the journal tells this of an effect.
+    pub fn has_told(&self, stage: &str, effect: EffectId) -> bool {
+        self.told.iter().any(|(told, of)| told == stage && *of == effect)
+    }
+
+    /// Learns from one note or stage of the journal.
+    pub fn learn(&mut self, name: &str, data: &Value) {
+        match name {
+            "held" | "effects_held" => {
+                let effect = data["effect_id"].as_str().and_then(|id| id.parse().ok());
+                self.told.extend(effect.map(|effect| (name.to_owned(), effect)));
+            }
             "retried" => {
                 self.tries.clear();
                 self.not_before.clear();

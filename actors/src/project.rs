@@ -260,10 +260,18 @@ impl ProjectState {
         if cause == Cause::Fenced {
             return Err(StorageError::Fenced);
         }
-        let (rule, now) = (self.args.world.rules.restart, self.args.world.store.clock().monotonic());
+        let (rule, store) = (self.args.world.rules.restart, &self.args.world.store);
+        let now = store.clock().monotonic();
+        // Not its fault: it is not counted towards parking.
+        let is_outage = cause == Cause::Storage && (store.is_away() || store.is_full());
         let child = self.child(kind);
         child.roster.clear();
-        match rule.judge(&mut child.failures, now, clock::jitter()) {
+        let verdict = if is_outage {
+            Verdict::Restart(rule.backoff_cap)
+        } else {
+            rule.judge(&mut child.failures, now, clock::jitter())
+        };
+        match verdict {
             Verdict::Restart(wait) => {
                 child.place = Place::BackingOff;
                 myself.send_after(wait, move || ProjectMessage::Revive(kind));

@@ -17,6 +17,7 @@ mod page;
 pub mod problem;
 #[cfg(test)]
 mod promises;
+mod reading;
 mod router;
 mod sms;
 mod state;

@@ -10,14 +10,19 @@ use apex_storage::model::TicketId;
 use apex_storage::{Intake, Store};
 use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::SecretString;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use crate::auth::token::TokenIssuer;
 use crate::error::ApiError;
+use crate::reading::Readings;
 use crate::voice::signature::Verifier;
 
 /// Password hashes computed at the same time: each takes 19 MiB and a core.
 const HASHES_AT_ONCE: usize = 4;
+/// Streams that read rows at the same time: however many wake at once, forms and callbacks find a connection.
+const LOOKS_AT_ONCE: usize = 4;
+/// How long a stream waits for its turn.
+const TURN_WITHIN: Duration = Duration::from_secs(5);
 /// Most copies that wait to be put back into the mirror; older ones are given up, since the next reader puts them back.
 const REFILLED: usize = 1024;
 
@@ -29,7 +34,9 @@ struct Inner {
     parts: Parts,
     /// Puts copies back that the mirror has lost.
     refill: MirrorWriter,
+    readings: Readings,
     hashing: Semaphore,
+    looking: Semaphore,
 }
 
 /// What the API is built from.
@@ -91,7 +98,8 @@ impl AppState {
     /// Puts the parts together. Call it inside a Tokio runtime.
     pub fn new(parts: Parts) -> Self {
         let refill = MirrorWriter::new(Arc::clone(&parts.mirror), REFILLED);
-        Self(Arc::new(Inner { parts, refill, hashing: Semaphore::new(HASHES_AT_ONCE) }))
+        let (hashing, looking) = (Semaphore::new(HASHES_AT_ONCE), Semaphore::new(LOOKS_AT_ONCE));
+        Self(Arc::new(Inner { parts, refill, readings: Readings::default(), hashing, looking }))
     }
 
     /// The facts.
@@ -117,6 +125,11 @@ impl AppState {
     /// Puts a copy back into the mirror, behind the back of whoever read it from rows.
     pub(crate) fn refill(&self, id: TicketId, seq: i64, body: String) {
         self.0.refill.push(id.0, seq, body);
+    }
+
+    /// What the streams of a ticket share.
+    pub(crate) fn readings(&self) -> &Readings {
+        &self.0.readings
     }
 
     /// Recordings.
@@ -188,6 +201,12 @@ impl AppState {
     /// `held`: nothing leaves until a person releases it. `sent`: effects go out as they are intended.
     pub fn effects(&self) -> &'static str {
         if self.0.parts.holds_effects { "held" } else { "sent" }
+    }
+
+    /// The turn of a stream to read rows; they come in the order of asking. `None`: it did not come for long, since clients
+    /// that do not read hold theirs; the stream reads without.
+    pub(crate) async fn turn_to_look(&self) -> Option<SemaphorePermit<'_>> {
+        tokio::time::timeout(TURN_WITHIN, self.0.looking.acquire()).await.ok()?.ok()
     }
 
     /// Computes a password hash on a thread of its own, a few at a time.

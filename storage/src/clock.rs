@@ -181,7 +181,8 @@ mod tests {
         let before = clock.monotonic();
         assert!(clock.monotonic() >= before);
         std::fs::write(&file, "").unwrap(); // in the middle of being written
-        *clock.seen.lock().unwrap() = Some((Instant::now() - LOOK_EVERY, TimeDelta::seconds(-7230)));
+        let long_ago = Instant::now().checked_sub(LOOK_EVERY).unwrap();
+        *clock.seen.lock().unwrap() = Some((long_ago, TimeDelta::seconds(-7230)));
         assert_eq!(error(&clock), -120);
     }
 

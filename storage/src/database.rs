@@ -20,8 +20,8 @@ use crate::room::Room;
 use crate::schema_check;
 use crate::sql::{Conn, Health, Tx};
 
-/// How long a request waits for a connection to a server.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a request waits for a connection to a server that is there.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a request waits for the one writer of a file.
 const WRITER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a tree waits for a server that is away, so that its actors do not fail again and again meanwhile.

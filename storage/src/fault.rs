@@ -30,6 +30,12 @@ named! {
         CallHungUp = "call.hung_up",
         /// The end of the bridge is committed: lead, bill and text.
         CallClosed = "call.closed",
+        /// A person's verdict on effects is committed, nobody nudged.
+        EffectDecided = "effect.decided",
+        /// A ticket is begun once more, nobody nudged.
+        TicketRetried = "ticket.retried",
+        /// The tickets of a schedule's run are committed, nobody nudged.
+        ScheduleFired = "schedule.fired",
         /// A callback is committed, its answer not sent.
         CallbackCommitted = "callback.committed",
         /// New stages are journalled.

@@ -20,6 +20,8 @@ const WATCHERS: usize = 20;
 const MOST: u64 = 5;
 /// A watcher that never sees the end gives up after so many connections.
 const CONNECTIONS: usize = 500;
+/// A watcher that finds the house full comes back after this.
+const COMES_BACK: Duration = Duration::from_secs(1);
 /// How often Redis forgets everything.
 const WIPE_EVERY: Duration = Duration::from_millis(150);
 
@@ -60,17 +62,24 @@ impl Watcher {
         panic!("{} does not end: {:#?}", self.context, self.seen)
     }
 
-    /// Goes on behind the last event, told by header or by query.
+    /// Goes on behind the last event, told by header or by query; comes back when it is told to.
     async fn connect(&mut self) -> EventStream {
-        let last = self.seen.last().map(|event| event.id.clone());
+        let path = format!("/api/v1/context/{}/events", self.context);
         let by_query = self.dice.percent(50);
-        let Some(last) = last.filter(|_| by_query) else {
-            return self.client.sse(&self.context, self.seen.last().map(|event| event.id.as_str())).await;
-        };
-        let path = format!("/api/v1/context/{}/events?last_event_id={last}", self.context);
-        let response = self.client.request(Method::GET, &path).send().await.expect("an answer");
-        assert_eq!(response.status(), 200, "{path}");
-        EventStream::new(response)
+        loop {
+            let request = match self.seen.last().map(|event| &event.id) {
+                None => self.client.request(Method::GET, &path),
+                Some(last) if by_query => self.client.request(Method::GET, &format!("{path}?last_event_id={last}")),
+                Some(last) => self.client.request(Method::GET, &path).header("Last-Event-ID", last),
+            };
+            let response = request.send().await.expect("an answer");
+            let comes_back = response.headers().contains_key("retry-after");
+            match response.status().as_u16() {
+                200 => return EventStream::new(response),
+                503 if comes_back => wait::let_pass(COMES_BACK).await,
+                other => panic!("{other}: {:?}", response.text().await),
+            }
+        }
     }
 
     /// Every event once and in order, and the same as one who never cut a line.

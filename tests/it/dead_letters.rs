@@ -71,7 +71,7 @@ on_both_stores! {
     }
 
     async fn many_dead_letters_are_replayed_at_once_and_ring_once_each(builder) {
-        let scene = Scene::deadly(builder, "call.begun", 6).await;
+        let scene = Scene::deadly(builder, "call.transcribed", 6).await;
         let first = scene.dead_lead("lead-1", CUSTOMER).await;
         let second = scene.dead_lead("lead-2", OTHER_CUSTOMER).await;
         assert_eq!(scene.letters("").await.len(), 2);

@@ -6,6 +6,7 @@ use apex_tests::{Client, GoogleLead, on_both_stores, wait};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
+use crate::rows;
 use crate::scene::{BOSS, CUSTOMER, Scene, assert_problem, text};
 
 const OTHER_BOSS: &str = "+64275550300";
@@ -44,6 +45,11 @@ impl Scene {
         let ended = self.apex.run(&[&["effects"], arguments].concat()).await;
         assert!(ended.status.success(), "{arguments:?}: {}{}", ended.stdout, ended.stderr);
         ended.stdout
+    }
+
+    /// What waits for a person is looked at once a minute.
+    async fn a_minute_passes(&self) {
+        rows::change(&self.apex, "update tickets set due_at = created_at where due_at is not null").await;
     }
 
     fn nothing_has_left(&self) {
@@ -155,6 +161,7 @@ on_both_stores! {
         scene.apex.restart_without(HOLD).await;
         let ready = scene.client.ok("ready", scene.client.get("/health/ready").await);
         assert_eq!(ready["effects"], "sent", "{ready}");
+        scene.a_minute_passes().await;
         scene.rings_once(&context).await;
         scene.finish().await;
     }

@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use apex_sandbox::Script;
 use apex_tests::{Apex, GoogleLead, Redis, wait};
+use serde_json::Value;
 
 use crate::scene::{BOSS, CUSTOMER, Scene};
 use crate::under_load::{self, Rush};
 
 /// Leads come at this pace.
-const EVERY: Duration = Duration::from_millis(100);
+const EVERY: Duration = Duration::from_millis(150);
 /// How long Redis is away each time, and how long it is there in between.
 const AWAY: Duration = Duration::from_millis(1_200);
 const THERE: Duration = Duration::from_millis(800);
@@ -63,7 +64,8 @@ async fn redis_killed_frozen_and_wiped_again_and_again_under_load_changes_nothin
         wait::let_pass(THERE).await;
     }
     let sent = rush.stop_sending().await;
-    assert!(sent.iter().all(|sent| sent.context().is_some()), "{sent:#?}");
+    let failed: Vec<_> = sent.iter().filter(|sent| sent.context().is_none()).collect();
+    assert!(failed.is_empty(), "{failed:#?}\n{}", rush.scene.apex.stderr());
     rush.watch_new().await;
     let ends = under_load::all_end(&rush.scene.client, &sent).await;
     assert_eq!(ends.keys().collect::<Vec<_>>(), ["\"completed\" \"connected\""], "{ends:?}");
@@ -102,7 +104,7 @@ async fn a_ticket_under_way_is_in_redis_again_after_a_wipe_as_soon_as_somebody_a
     let there = async || {
         let (status, body) = scene.client.context(&context).await;
         assert!(status.is_success(), "{body}");
-        redis.get(&key).is_some_and(|copy| copy == body.to_string())
+        redis.get(&key).and_then(|copy| serde_json::from_str::<Value>(&copy).ok()) == Some(body)
     };
     wait::until(there, "the copy that a reader put back").await;
     scene.client.cancel(&context).await;

@@ -45,7 +45,9 @@ impl Scene {
     /// What a replay could change: rows inside, and everything outside.
     async fn traces(&self) -> (Vec<i64>, Summary) {
         let mut counts = Vec::new();
-        for what in ["count(*) from ticket_events", "count(*) from effects", "count(*) from events", "sum(seq) from tickets"] {
+        for what in
+            ["count(*) from ticket_events", "count(*) from effects", "count(*) from events", "sum(seq) from tickets"]
+        {
             counts.push(rows::number(&self.apex, &format!("select {what}")).await);
         }
         (counts, self.sandbox.summary())

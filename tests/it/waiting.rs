@@ -54,7 +54,8 @@ impl Scene {
     }
 
     async fn run_until(&self, deadline: DateTime<Utc>, task: &str, params: Value) -> (StatusCode, Value) {
-        let body = json!({"task": task, "project_id": self.project.id, "params": params, "deadline": rfc3339(deadline)});
+        let body =
+            json!({"task": task, "project_id": self.project.id, "params": params, "deadline": rfc3339(deadline)});
         self.client.post_json(&Client::v1("/run"), &body).await
     }
 
@@ -143,8 +144,12 @@ on_both_stores! {
         };
         let closed = wait::until(closed, "the end of a call that was not released").await;
         assert!(text(&closed, "at").parse::<DateTime<Utc>>().expect("a time") >= deadline, "{closed}");
-        let end = scene.client.wait_end(&context).await;
-        assert!(scene.sandbox.read(|ledger| ledger.calls.is_empty()), "{end}");
+        assert!(scene.sandbox.read(|ledger| ledger.messages.is_empty()), "the text about it is withheld, too");
+        scene.pass_verdict("release", &context).await;
+        let end = scene.client.wait_completed(&context).await;
+        assert_eq!(text(&end["data"]["result"], "outcome"), "boss_unreached", "{end}");
+        assert!(scene.sandbox.read(|ledger| ledger.calls.is_empty()), "nobody is rung any more");
+        assert_eq!(scene.texts_to(BOSS).len(), 1);
         scene.replays_alike(&context).await;
         scene.finish().await;
     }

@@ -9,6 +9,10 @@ use crate::memory::Memory;
 
 /// While everything is held, a ticket looks for its release this often, should the nudge be lost.
 const WITHHELD_LOOK: Duration = Duration::seconds(60);
+/// The stage of a ticket that waits for a person, since everything is held.
+pub(crate) const WITHHELD: &str = "effects_held";
+/// The stage of a ticket with an effect of which nobody knows whether it happened.
+pub(crate) const HELD: &str = "held";
 
 /// The next thing to do for a ticket's effects.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,8 +52,6 @@ pub(crate) struct Situation<'a> {
     pub lookup_for: Duration,
     /// No call or message leaves until a person releases it.
     pub hold: bool,
-    /// Whether the journal tells that the ticket waits for a person.
-    pub withheld_told: bool,
 }
 
 /// Decides. The order matters: what is known is written down before anything new is begun.
@@ -87,7 +89,7 @@ fn one(s: &Situation<'_>, effect: &Effect) -> Delivery {
     match (effect.state.as_str(), effect.verdict.as_deref()) {
         ("intended" | "held", Some("cancel")) => Delivery::Drop(id),
         ("intended", verdict) if s.hold && verdict != Some("release") => {
-            if s.withheld_told {
+            if s.memory.has_told(WITHHELD, id) {
                 Delivery::Wait(s.now + WITHHELD_LOOK)
             } else {
                 Delivery::Withhold(id)
@@ -154,7 +156,6 @@ mod tests {
         memory: Memory,
         now: DateTime<Utc>,
         hold: bool,
-        told: bool,
     }
 
     impl Scene {
@@ -182,7 +183,7 @@ mod tests {
                 verdict_by: None,
                 verdict_at: None,
             };
-            Self { effect, reports: vec![], memory: Memory::default(), now, hold: false, told: false }
+            Self { effect, reports: vec![], memory: Memory::default(), now, hold: false }
         }
 
         fn reported(mut self, sid: &str) -> Self {
@@ -206,7 +207,6 @@ mod tests {
                 now: self.now,
                 lookup_for: Duration::seconds(60),
                 hold: self.hold,
-                withheld_told: self.told,
             })
         }
     }
@@ -249,7 +249,7 @@ mod tests {
         let mut scene = Scene { hold: true, ..Scene::of("intended", None) };
         let id = scene.effect.id;
         assert_eq!(scene.next(), Delivery::Withhold(id));
-        scene.told = true;
+        scene.memory.learn(WITHHELD, &serde_json::json!({ "effect_id": id }));
         assert!(matches!(scene.next(), Delivery::Wait(_)));
         scene.effect.verdict = Some("release".into());
         assert_eq!(scene.next(), Delivery::Send(id));

@@ -104,6 +104,7 @@ impl Desk {
                 "stage" => {
                     metrics::stage(&name, now - self.ticket.created_at);
                     self.newest_stage = Some(name.clone());
+                    self.memory.learn(&name, &entry.data);
                     self.stages.insert(name);
                 }
                 "note" => self.memory.learn(&name, &entry.data),

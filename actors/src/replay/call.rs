@@ -8,7 +8,7 @@ use super::{Tape, is, is_about};
 use crate::basis::Basis;
 use crate::call::decide::{self, Next, Situation, Times};
 use crate::call::final_state;
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, HELD, WITHHELD};
 use crate::world::Rules;
 
 /// What is decided today, when it does not explain what was written.
@@ -87,12 +87,12 @@ pub(super) fn delivers(delivery: &Delivery, event: &TicketEvent) -> bool {
             is(event, "note", "surplus_call_ended") && is_about(event, *id) && event.data["sid"] == *sid
         }
         Delivery::Send(id) => is(event, "note", "sending") && is_about(event, *id),
-        Delivery::Withhold(id) => is(event, "stage", crate::delivery::WITHHELD) && is_about(event, *id),
+        Delivery::Withhold(id) => is(event, "stage", WITHHELD) && is_about(event, *id),
         Delivery::Drop(id) => is(event, "note", "withdrawn") && is_about(event, *id),
         Delivery::Doubt(id) => is(event, "note", "unclear") && is_about(event, *id),
         Delivery::LookUp(id) => bound && is_about(event, *id) && event.data["by"] == "look_up",
         Delivery::Again(id) => is(event, "note", "sent_again") && is_about(event, *id),
-        Delivery::Hold(id) => is(event, "stage", "held") && is_about(event, *id),
+        Delivery::Hold(id) => (is(event, "stage", HELD) || is(event, "note", HELD)) && is_about(event, *id),
         Delivery::Wait(_) | Delivery::Settled => false,
     }
 }

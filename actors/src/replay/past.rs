@@ -1,6 +1,6 @@
 //! What a journal tells so far: the state of a ticket between two decisions.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use apex_storage::model::EffectId;
 use apex_storage::{Effect, InboxRow, TicketEvent};
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{Tape, standing};
 use crate::basis::Basis;
-use crate::delivery::{self, Delivery, WITHHELD};
+use crate::delivery::{self, Delivery};
 use crate::memory::Memory;
 use crate::world::Rules;
 
@@ -18,7 +18,6 @@ pub(super) const OPEN: &str = "open";
 /// The state between two decisions.
 pub(super) struct Past {
     pub steps: HashMap<String, Value>,
-    pub stages: HashSet<String>,
     pub effects: Vec<Effect>,
     pub heard: Vec<InboxRow>,
     pub memory: Memory,
@@ -31,7 +30,6 @@ impl Default for Past {
     fn default() -> Self {
         Self {
             steps: HashMap::new(),
-            stages: HashSet::new(),
             effects: Vec::new(),
             heard: Vec::new(),
             memory: Memory::default(),
@@ -66,7 +64,6 @@ impl Past {
             now: basis.at,
             lookup_for: chrono::Duration::from_std(rules.lookup_for).unwrap_or(chrono::Duration::MAX),
             hold: basis.hold,
-            withheld_told: self.stages.contains(WITHHELD),
         })
     }
 
@@ -81,7 +78,7 @@ impl Past {
             let name = event.step.clone().unwrap_or_default();
             match event.kind.as_str() {
                 "step" => drop(self.steps.insert(name.clone(), event.data.clone())),
-                "stage" => drop(self.stages.insert(name.clone())),
+                "stage" => self.memory.learn(&name, &event.data),
                 "note" => self.note(&name, &event.data),
                 "accepted" => {}
                 last => {
@@ -129,7 +126,7 @@ impl Past {
             }
             ("note", "unclear") => "unknown",
             ("note", "refused" | "withdrawn") => "refused",
-            ("stage", "held") => {
+            ("stage" | "note", "held") => {
                 effect.verdict = None;
                 "held"
             }

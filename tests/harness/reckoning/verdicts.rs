@@ -107,6 +107,10 @@ fn tear(ticket: &Ticket) -> Option<String> {
         let [kind, step] = ["kind", "step"].map(|name| event[name].as_str().unwrap_or_default());
         // A call and a message of the same ticket may both be held.
         let about = event["data"]["effect_id"].as_str().unwrap_or_default();
+        if (kind, step) == ("note", "sent_again") {
+            // What was set aside and is sent once more may be set aside once more.
+            told.remove(&("stage", "held", about));
+        }
         if kind != "note" && !told.insert((kind, step, about)) {
             return Some(format!("{kind} {step:?} stands twice"));
         }
@@ -233,5 +237,10 @@ mod tests {
         assert_eq!(torn_by(json!([end.clone()])), "ticket t: entry 1 has the number 2");
         let again = json!({"seq": 2, "kind": "step", "step": "begin"});
         assert_eq!(torn_by(json!([step.clone(), again])), "ticket t: step \"begin\" stands twice");
+        let held = |seq: u64| json!({"seq": seq, "kind": "stage", "step": "held", "data": {"effect_id": "e"}});
+        let sent = json!({"seq": 2, "kind": "note", "step": "sent_again", "data": {"effect_id": "e"}});
+        assert_eq!(torn_by(json!([held(1), held(2)])), "ticket t: stage \"held\" stands twice");
+        let held_anew = json!([held(1), sent, held(3), {"seq": 4, "kind": "completed"}]);
+        assert!(torn(&books(&[], vec![ticket("t", "completed", held_anew, json!([]))])).is_empty());
     }
 }

@@ -6,10 +6,11 @@ use apex_tests::{GoogleLead, on_both_stores};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::by_people::{a_release, a_retry, a_run_of_a_schedule};
 use crate::scene::{BOSS, CUSTOMER, Scene};
 
 /// The exit status of a planted death.
-const PLANTED: i32 = 86;
+pub(super) const PLANTED: i32 = 86;
 
 /// One promise per fault point and store.
 macro_rules! deaths {
@@ -43,6 +44,9 @@ deaths! {
     a_death_after_the_end_of_the_bridge = "call.closed" by a_lead;
     a_death_after_a_look_at_the_provider = "call.looked_up" by a_call_without_an_answer;
     a_death_after_a_call_was_ended = "call.hung_up" by a_call_that_is_cancelled;
+    a_death_after_a_verdict_on_an_effect = "effect.decided" by a_release;
+    a_death_after_a_retry = "ticket.retried" by a_retry;
+    a_death_after_a_run_of_a_schedule = "schedule.fired" by a_run_of_a_schedule;
     a_death_just_before_a_text = "sms.sending" by a_lead_that_cannot_be_called;
     a_death_before_a_texts_answer_is_noted = "sms.answered" by a_lead_that_cannot_be_called;
     a_death_of_the_accountant = "accountant.handle" by a_use;

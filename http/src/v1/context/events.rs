@@ -1,13 +1,12 @@
-//! `GET /context/{id}/events`: the journal as a stream. It is a cursor over rows; the mirror only says when to look.
+//! `GET /context/{id}/events`: the journal as a stream. It is a cursor over rows; the mirror only says when to look, and the
+//! streams of one ticket look together.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use apex_actors::context;
-use apex_storage::StorageError;
 use apex_storage::mirror::Wake;
-use apex_storage::model::{OrgId, TicketId};
+use apex_storage::model::TicketId;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -21,14 +20,13 @@ use crate::docs::Failures;
 use crate::error::ApiError;
 use crate::extract::{Path, Query};
 use crate::metrics::OpenStream;
+use crate::reading::{Need, Told, Watching};
 use crate::state::AppState;
 
 /// How often rows are looked at without a hint.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often a silent stream shows that it lives.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// Journal entries read at once: the buffer of one client.
-const BATCH: i64 = 200;
 
 const LAST_EVENT_ID: &str = "last-event-id";
 /// Tells proxies not to hold events back.
@@ -69,16 +67,25 @@ pub(crate) async fn context_events(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let wake = app.mirror().watch(id.0); // before the first look, so that no hint is missed
+    let turn = app.turn_to_look().await;
     let mut tx = app.store().tenant_read(caller.org).await?;
     let ticket = tx.ticket(id).await?.ok_or_else(|| ApiError::not_found("context"))?;
     tx.project(ticket.project_id).await?.ok_or_else(|| ApiError::not_found("context"))?;
-    drop(tx);
+    drop((tx, turn));
     let seen = seen(headers.get(LAST_EVENT_ID).and_then(|value| value.to_str().ok()), query, ticket.seq);
     if ticket.state.is_final() && seen == ticket.seq {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let cursor =
-        Cursor { org: caller.org, id, seen, wake, ready: VecDeque::new(), is_over: false, _open: OpenStream::count() };
+    let cursor = Cursor {
+        watching: app.readings().watch(&ticket),
+        seen,
+        need: Need::Entry(ticket.seq),
+        is_up_to_date: false,
+        wake,
+        ready: VecDeque::new(),
+        is_over: false,
+        _open: OpenStream::count(),
+    };
     let events = Sse::new(follow(app, cursor)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
     Ok(([NO_BUFFERING], events).into_response())
 }
@@ -91,66 +98,55 @@ fn seen(header: Option<&str>, query: EventsOf, newest: i64) -> i64 {
 
 /// Where one client stands.
 struct Cursor {
-    org: OrgId,
-    id: TicketId,
+    watching: Watching,
     seen: i64,
+    need: Need,
+    /// Everything that was found is told, or nothing could be found: time to wait.
+    is_up_to_date: bool,
     wake: Wake,
-    ready: VecDeque<Event>,
+    ready: VecDeque<Told>,
     is_over: bool,
     _open: OpenStream,
 }
 
 fn follow(app: AppState, cursor: Cursor) -> impl Stream<Item = Result<Event, Infallible>> {
     stream::unfold((app, cursor), |(app, mut cursor)| async move {
-        let event = cursor.next(&app).await?;
+        let told = cursor.next(&app).await?;
+        let event = Event::default().id(told.seq.to_string()).event(told.name).data(told.data);
         Some((Ok(event), (app, cursor)))
     })
 }
 
 impl Cursor {
-    /// The next event; `None` when there is no more, or the node is stopping and another one goes on.
-    async fn next(&mut self, app: &AppState) -> Option<Event> {
-        let mut is_failing = false;
+    /// The next entry; `None` when there is no more, or the node is stopping and another one goes on.
+    async fn next(&mut self, app: &AppState) -> Option<Told> {
         loop {
-            if let Some(event) = self.ready.pop_front() {
-                return Some(event);
+            if let Some(told) = self.ready.pop_front() {
+                return Some(told);
             }
             if self.is_over {
                 return None;
             }
-            match self.look(app).await {
-                Ok(()) => is_failing = false,
-                Err(error) if is_failing => tracing::debug!(ticket.id = %self.id, %error, "a stream still cannot look"),
-                Err(error) => {
-                    is_failing = true;
-                    tracing::warn!(ticket.id = %self.id, %error, "a stream cannot look, and tries again");
-                }
-            }
-            if self.ready.is_empty() && !self.is_over {
-                tokio::select! {
-                    () = self.wake.changed() => {}
-                    () = tokio::time::sleep(LOOK_EVERY) => {}
+            if self.is_up_to_date {
+                let now = Instant::now();
+                self.need = tokio::select! {
+                    () = self.wake.changed() => Need::Since(Instant::now()),
+                    () = tokio::time::sleep(LOOK_EVERY) => Need::Since(now + LOOK_EVERY / 2),
                     () = app.closed() => return None,
-                }
+                };
             }
+            self.look(app).await;
         }
     }
 
-    /// Reads what is new. The journal first, then the ticket: so a final entry never meets a ticket that is not over.
-    async fn look(&mut self, app: &AppState) -> Result<(), StorageError> {
-        let mut tx = app.store().tenant_read(self.org).await?;
-        let entries = tx.ticket_events(self.id, self.seen, BATCH).await?;
-        let Some(ticket) = tx.ticket(self.id).await? else {
-            self.is_over = true;
-            return Ok(());
-        };
-        for entry in entries {
-            let (name, data) = context::stream_event(&ticket, &entry);
-            self.seen = entry.seq;
-            self.ready.push_back(Event::default().id(entry.seq.to_string()).event(name).data(data.to_string()));
-        }
-        self.is_over = ticket.state.is_final() && self.seen >= ticket.seq;
-        Ok(())
+    async fn look(&mut self, app: &AppState) {
+        self.is_up_to_date = true;
+        let Some(news) = self.watching.after(app, self.seen, self.need).await else { return };
+        self.seen = news.told.last().map_or(self.seen, |told| told.seq);
+        self.is_over = news.is_over;
+        self.is_up_to_date = !news.is_behind;
+        self.need = Need::Entry(self.seen + 1);
+        self.ready.extend(news.told);
     }
 }
 

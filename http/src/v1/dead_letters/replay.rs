@@ -1,5 +1,6 @@
 //! `POST /dead-letters/{id}/replay`.
 
+use apex_storage::fault::{self, Fault};
 use apex_storage::model::DeadLetterId;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -49,6 +50,7 @@ pub(crate) async fn replay_dead_letter(
     let answer = json!(RunAnswer::processing(ticket.id, &ticket.task, tx.now()));
     taken.keep(&mut tx, 202, &answer).await?;
     tx.commit().await?;
+    fault::pass(Fault::TicketRetried).await;
     app.directory().nudge(caller.org, ticket.project_id, ticket.id, &ticket.actor);
     Ok((StatusCode::ACCEPTED, Json(answer)))
 }

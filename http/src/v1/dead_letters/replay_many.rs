@@ -1,5 +1,6 @@
 //! `POST /dead-letters/replay`.
 
+use apex_storage::fault::{self, Fault};
 use apex_storage::model::DeadLetterId;
 use apex_storage::{DeadLetter, DeadLetterFilter, TenantTx, Ticket};
 use axum::extract::State;
@@ -85,6 +86,7 @@ pub(crate) async fn replay_dead_letters(
     let answer = json!(ReplayedLetters { count: begun.len(), data: begun.iter().map(body).collect() });
     taken.keep(&mut tx, 200, &answer).await?;
     tx.commit().await?;
+    fault::pass(Fault::TicketRetried).await;
     for (_, ticket) in begun {
         app.directory().nudge(caller.org, ticket.project_id, ticket.id, &ticket.actor);
     }

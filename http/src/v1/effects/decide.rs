@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use apex_storage::fault::{self, Fault};
 use apex_storage::model::{EffectId, TicketId};
 use apex_storage::{DecidedEffect, EffectFilter, EffectVerdict, TenantTx};
 use chrono::{DateTime, Utc};
@@ -138,6 +139,7 @@ pub(super) async fn decide(
     let answer = json!(Decided::of(&decided));
     taken.keep(&mut tx, 200, &answer).await?;
     tx.commit().await?;
+    fault::pass(Fault::EffectDecided).await;
     let tickets: HashMap<_, _> = decided.iter().map(|effect| (effect.ticket_id, effect)).collect();
     for (ticket, effect) in tickets {
         app.directory().nudge(caller.org, effect.project_id, ticket, &effect.actor);

@@ -1,5 +1,6 @@
 //! `POST /tickets/{id}/retry`: begins a task that failed once more.
 
+use apex_storage::fault::{self, Fault};
 use apex_storage::model::TicketId;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -47,6 +48,7 @@ pub(crate) async fn retry_ticket(
     let answer = json!(RunAnswer::processing(id, &ticket.task, tx.now()));
     taken.keep(&mut tx, 202, &answer).await?;
     tx.commit().await?;
+    fault::pass(Fault::TicketRetried).await;
     app.directory().nudge(caller.org, ticket.project_id, id, &ticket.actor);
     Ok((StatusCode::ACCEPTED, Json(answer)))
 }
