@@ -24,7 +24,12 @@ async fn main() -> anyhow::Result<()> {
 }
 
 async fn measure(backend: Backend) -> anyhow::Result<u128> {
-    let options = Options { backend, clock: Arc::new(SystemClock), lookup_key: LookupKey::derive(b"a bench"), max_megabytes: None };
+    let options = Options {
+        backend,
+        clock: Arc::new(SystemClock),
+        lookup_key: LookupKey::derive(b"a bench"),
+        max_megabytes: None,
+    };
     let store = Store::open(options).await?;
     let (org, project) = tenant(&store).await?;
     let (intake, serving) = Intake::new(store.clone());

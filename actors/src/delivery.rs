@@ -25,8 +25,8 @@ const LOOK_EVERY: Duration = Duration::seconds(1);
 const HELD_LOOK_EVERY: Duration = Duration::seconds(10);
 /// A provider's clock and ours differ by less; what it made earlier is none of ours.
 const CLOCKS_APART: Duration = Duration::hours(2);
-/// How long a number stays busy for us while another call to it is unclear.
-const BUSY_NUMBER: Duration = Duration::milliseconds(250);
+/// How long an effect waits before it looks again whether another one to its number is still unclear.
+const BUSY_NUMBER: Duration = Duration::milliseconds(500);
 
 impl Desk {
     /// The next thing to do, as things stood at `now`.
@@ -70,6 +70,10 @@ impl Desk {
 
     async fn send(&mut self, id: EffectId) -> Result<(), StorageError> {
         let effect = self.effect(id)?.clone();
+        if self.is_number_busy(&effect).await? {
+            self.memory.put_off(&send_of(id), self.now() + BUSY_NUMBER);
+            return Ok(());
+        }
         if effect.kind == "call" {
             let wait = self.world.lane.reserve(self.world.store.clock().monotonic());
             if !wait.is_zero() {
@@ -94,6 +98,12 @@ impl Desk {
         });
         let answer = if effect.kind == "call" { self.place_call(&effect).await } else { self.send_text(&effect).await };
         self.note_answer(id, answer).await
+    }
+
+    /// Asked before anything is written: a boss with many leads has many that wait.
+    async fn is_number_busy(&self, effect: &Effect) -> Result<bool, StorageError> {
+        let mut tx = self.world.store.tenant_read(self.lease.org).await?;
+        Ok(tx.unclear_neighbour(effect).await?.is_some_and(|state| state != "held"))
     }
 
     async fn place_call(&self, effect: &Effect) -> Result<String, SendError> {
@@ -242,7 +252,7 @@ impl Desk {
     /// Ids at the provider that may be the effect's.
     async fn find(&self, effect: &Effect) -> Result<Result<Vec<String>, PortError>, StorageError> {
         let mut tx = self.world.store.tenant_read(self.lease.org).await?;
-        if tx.is_ambiguous(effect).await? {
+        if tx.unclear_neighbour(effect).await?.is_some() {
             return Ok(Err(PortError::Missing("another one to the number is unclear, too".into())));
         }
         drop(tx);

@@ -80,7 +80,12 @@ pub const KEYS: &[Key] = &[
     number("calls.silent_seconds", "APEX_CALL_SILENT_SECONDS", "15", "seconds without a callback until a poll"),
     number("calls.recording_seconds", "APEX_RECORDING_WAIT_SECONDS", "30", "seconds a recording is waited for"),
     number("calls.max_seconds", "APEX_CALL_MAX_SECONDS", "3600", "seconds after which a call is ended"),
-    text("calls.hold_effects", "APEX_HOLD_EFFECTS", Some("false"), "true: no call or message leaves until it is released"),
+    text(
+        "calls.hold_effects",
+        "APEX_HOLD_EFFECTS",
+        Some("false"),
+        "true: no call or message leaves until it is released",
+    ),
     number("calls.outcome_minutes", "APEX_LEAD_OUTCOME_MINUTES", "30", "minutes until a lead without outcome is told"),
     number("limits.node_permits", "APEX_NODE_PERMITS", "20000", "requests in hand on this node"),
     number("limits.project_permits", "APEX_PROJECT_PERMITS", "1000", "requests in hand for one project"),
@@ -192,7 +197,15 @@ mod tests {
 
     #[test]
     fn variables_that_others_set_are_left_alone() {
-        for name in ["APEX_FAULTS", "APEX_CLOCK_FILE", "APEX_CONFIG", "APEX_SERVICE_HOST", "APEX_PORT", "APEX_PORT_8000_TCP", "PATH"] {
+        for name in [
+            "APEX_FAULTS",
+            "APEX_CLOCK_FILE",
+            "APEX_CONFIG",
+            "APEX_SERVICE_HOST",
+            "APEX_PORT",
+            "APEX_PORT_8000_TCP",
+            "PATH",
+        ] {
             assert!(!is_unknown_variable(name), "{name} is refused");
         }
         assert!(is_unknown_variable("APEX_BIDN"));

@@ -12,6 +12,13 @@ use crate::commands::effects::EffectsCommand;
 /// Exit status when the settings are wrong: nothing was started.
 const WRONG_SETTINGS: u8 = 2;
 
+/// How `apex effects` is used after an incident.
+const EXAMPLES: &str = "Examples, after `apex serve --hold-effects`:
+  apex effects list
+  apex effects cancel --older-than 12h
+  apex effects release --project kereru --kind call
+  apex effects release --all";
+
 /// Revenue backend for service businesses: a form comes in, the owner's phone rings, one key press connects both.
 #[derive(Debug, Parser)]
 #[command(name = "apex", version, about, propagate_version = true)]
@@ -35,7 +42,7 @@ enum Command {
     /// Shows calls and messages that have not left, and releases or cancels them.
     ///
     /// Works on the database of the settings, beside a running server or without one.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = EXAMPLES)]
     Effects(EffectsCommand),
     /// Shows the whole main job on the sandbox, in under half a minute: from a form to the CRM entry.
     Demo {

@@ -28,6 +28,8 @@ const WRITER_TIMEOUT: Duration = Duration::from_secs(5);
 const TREE_PATIENCE: Duration = Duration::from_secs(8);
 /// How long a connection that comes back to the pool may be silent: longer than a server stays frozen, shorter than TCP waits.
 const RELEASE_WITHIN: Duration = Duration::from_mins(1);
+/// So many late answers of what was given up are taken before a connection is closed.
+const LATE_ANSWERS: u32 = 3;
 /// How long a statement of a request may take before the server ends it.
 const STATEMENT_TIMEOUT: &str = "5s";
 /// How long a statement waits for a row lock before it gives up.
@@ -267,9 +269,11 @@ async fn has_let_go(connection: &mut SqliteConnection) -> Result<bool, sqlx::Err
 }
 
 fn postgres_options(url: &SecretString) -> Result<PgConnectOptions, StorageError> {
-    Ok(PgConnectOptions::from_str(url.expose_secret())?
-        .application_name("apex")
-        .options([("search_path", "apex"), ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION)]))
+    Ok(PgConnectOptions::from_str(url.expose_secret())?.application_name("apex").options([
+        ("search_path", "apex"),
+        ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION),
+        ("client_min_messages", "error"), // a rollback of nothing is no news
+    ]))
 }
 
 /// A connection is not tried before it is used: while the server is frozen it stays in the pool instead of being replaced, and
@@ -279,7 +283,7 @@ async fn open_postgres(options: PgConnectOptions, max_connections: u32) -> Resul
         .max_connections(max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .test_before_acquire(false)
-        .after_release(|connection, _| Box::pin(answers_again(connection)))
+        .after_release(|connection, _| Box::pin(lets_go(connection)))
         .connect_with(options)
         .await?;
     match sqlx::query("create schema if not exists apex").execute(&pool).await {
@@ -292,10 +296,78 @@ async fn open_postgres(options: PgConnectOptions, max_connections: u32) -> Resul
     Ok(Pool::Postgres(pool))
 }
 
-/// Waits for what was given up to end, as after a thaw; a connection that stays silent is closed.
-async fn answers_again(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    match tokio::time::timeout(RELEASE_WITHIN, connection.ping()).await {
-        Ok(pong) => pong.map(|()| true),
-        Err(_) => Err(sqlx::Error::PoolTimedOut),
+/// Ends whatever was given up in the middle, as after a thaw: also a transaction that was about to begin, of which the
+/// connection itself does not know. One that stays silent is closed.
+async fn lets_go(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let end = async {
+        for _ in 0..LATE_ANSWERS {
+            let ended = sqlx::raw_sql("rollback").execute(&mut *connection).await;
+            match ended.map_err(StorageError::from) {
+                Ok(_) => return Ok(true),
+                Err(error) if error.is_broken_connection() => return Ok(false),
+                Err(_) => {} // of what was given up
+            }
+        }
+        Ok(false)
+    };
+    tokio::time::timeout(RELEASE_WITHIN, end).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::sql::sql;
+
+    async fn small(folder: &tempfile::TempDir) -> Store {
+        let options = Options {
+            backend: Backend::Sqlite(folder.path().join("apex.db")),
+            clock: Arc::new(SystemClock),
+            lookup_key: LookupKey::derive(b"test"),
+            max_megabytes: Some(1),
+        };
+        Store::open(options).await.unwrap()
+    }
+
+    async fn store_page(store: &Store) -> Result<(), StorageError> {
+        let mut conn = store.begin(Role::Auth, None).await?;
+        let id = uuid::Uuid::now_v7();
+        let page = sql!("insert into organizations (id, name, slug, created_at) values ($1, $2, $3, 'now')");
+        conn.query(page).bind(id).bind("x".repeat(4_000)).bind(id.to_string()).execute().await?;
+        conn.commit().await
+    }
+
+    #[tokio::test]
+    async fn a_full_file_says_so_and_takes_facts_again_when_there_is_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = small(&folder).await;
+        for _ in 0..2 {
+            let full = loop {
+                if let Err(error) = store_page(&store).await {
+                    break error;
+                }
+            };
+            assert!(matches!(full, StorageError::Full), "{full:?}");
+            assert!(matches!(store_page(&store).await, Err(StorageError::Full)), "and again");
+            assert!(store.is_full());
+            let mut conn = store.begin(Role::Auth, None).await.unwrap();
+            conn.query(sql!("delete from organizations")).execute().await.unwrap();
+            conn.commit().await.unwrap();
+            store_page(&store).await.unwrap();
+        }
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_writer_whose_transaction_was_ended_by_the_database_writes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = small(&folder).await;
+        for _ in 0..3 {
+            let mut conn = store.begin(Role::Auth, None).await.unwrap();
+            conn.query(sql!("rollback")).execute().await.unwrap(); // as SQLite does by itself after a failure of the disk
+            drop(conn);
+            store_page(&store).await.unwrap();
+        }
+        store.close().await;
     }
 }

@@ -118,18 +118,18 @@ impl TenantTx {
         Ok(taken.is_some())
     }
 
-    /// Whether another call or message of the tenant to the same number may have happened, as far as anybody knows: then a
-    /// list at the provider does not tell whose an id is.
+    /// The state of another call or message of the tenant to the same number that may have happened, as far as anybody
+    /// knows: sending or unknown, else held. While there is one, a list at the provider does not tell whose an id is.
     ///
     /// # Errors
     ///
     /// `Database`.
-    pub async fn is_ambiguous(&mut self, effect: &Effect) -> Result<bool, StorageError> {
-        let other: Option<(EffectId,)> = self
+    pub async fn unclear_neighbour(&mut self, effect: &Effect) -> Result<Option<String>, StorageError> {
+        let other: Option<(String,)> = self
             .query(sql!(
-                "select id from effects
+                "select state from effects
                   where org_id = $1 and account = $2 and to_number = $3 and kind = $4 and id <> $5
-                    and state in ('sending', 'unknown', 'held') limit 1"
+                    and state in ('sending', 'unknown', 'held') order by state desc limit 1"
             ))
             .bind(effect.account.as_deref())
             .bind(effect.to_number.clone())
@@ -137,7 +137,7 @@ impl TenantTx {
             .bind(effect.id)
             .optional()
             .await?;
-        Ok(other.is_some())
+        Ok(other.map(|(state,)| state))
     }
 }
 

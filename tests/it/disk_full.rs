@@ -10,7 +10,7 @@ use crate::scene::{Scene, assert_problem};
 use crate::under_load::{self, Rush};
 
 /// Leads come at this pace.
-const EVERY: Duration = Duration::from_millis(20);
+const EVERY: Duration = Duration::from_millis(40);
 /// So small that some dozens of talkative leads fill it, megabytes.
 const SMALL: &str = "4";
 const LARGE: &str = "256";

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use apex_tests::load::Sent;
-use apex_tests::{Apex, GoogleLead, Postgres, finish_after_a_freeze, leftovers, wait};
+use apex_tests::{Apex, GoogleLead, Postgres, finish_after_a_freeze, wait};
 
 use crate::health::admin;
 use crate::scene::Scene;
 use crate::under_load::{self, Rush};
 
 /// Leads come at this pace.
-const EVERY: Duration = Duration::from_millis(50);
+const EVERY: Duration = Duration::from_millis(120);
 /// How long the server is away: longer than the lease of a node.
 const AWAY: Duration = Duration::from_secs(8);
 /// The pool of the program, and what it may have beside it: the watch and the beat, each with its own.
@@ -34,7 +34,7 @@ impl Trial {
         let scene = Scene::open(builder.env("APEX_DATABASE_CONNECTIONS", &POOL.to_string())).await;
         let database = scene.apex.database_url().expect("on Postgres").to_owned();
         let rush = Rush::begin(scene, 3, EVERY, |lead| lead).await;
-        rush.more_accepted(20).await;
+        rush.more_accepted(10).await;
         Self { server, database, rush, most: 0 }
     }
 
@@ -49,7 +49,7 @@ impl Trial {
         let (began, before) = (Instant::now(), self.rush.accepted().len());
         let mut first = None;
         let deadline = began + wait::PATIENCE;
-        while self.rush.accepted().len() < before + 40 {
+        while self.rush.accepted().len() < before + 20 {
             assert!(Instant::now() < deadline, "it does not recover\n{}", self.rush.scene.apex.stderr());
             if first.is_none() && self.rush.accepted().len() > before {
                 first = Some(began.elapsed());
@@ -152,7 +152,6 @@ async fn an_outage_parks_nobody_and_the_next_lead_rings_at_once() {
 /// A server that gives no more connections is not away: it answers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_without_a_connection_to_spare_is_still_there() {
-    assert!(leftovers::free_port() > 0);
     let server = Arc::new(Postgres::private());
     let builder = Apex::builder().private_postgres(&server).redis().env("APEX_DATABASE_CONNECTIONS", "2");
     let scene = Scene::open(builder).await;

@@ -1,16 +1,33 @@
 //! A stop in order: what is in hand ends, nothing is lost, and the next start finishes the rest.
 
+use std::time::{Duration, Instant};
+
 use apex_sandbox::{Ledger, Script};
+use apex_tests::load::Sent;
 use apex_tests::sse::Event;
 use apex_tests::{Apex, Client, GoogleLead, on_both_stores, wait};
 use futures::future::join_all;
-use reqwest::Method;
-use serde_json::Value;
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
-use crate::scene::{BOSS, CUSTOMER, Scene};
+use crate::scene::{BOSS, CUSTOMER, Scene, text};
+use crate::under_load::{self, Rush};
 
 /// Calls in progress when the signal comes.
 const CALLS: usize = 20;
+/// Stops in a row under load, how many leads are accepted before each, and to how many projects they go.
+const STOPS: usize = 3;
+const ACCEPTED: usize = 8;
+const PROJECTS: usize = 6;
+/// One lead, one poll and one task each time that this has passed.
+const EVERY: Duration = Duration::from_millis(250);
+/// Time for work in hand when it stops, and more than an orderly end takes beyond it.
+const DRAIN: Duration = Duration::from_secs(4);
+const BEYOND: Duration = Duration::from_secs(10);
+/// Streams that are open when it stops.
+const STREAMS: usize = 8;
 
 on_both_stores! {
     async fn a_stop_during_twenty_calls_loses_nothing_and_the_next_start_ends_them(builder) {
@@ -119,4 +136,157 @@ async fn a_lead_is_either_taken_or_refused_while_the_program_stops() {
     }
     assert_eq!(scene.client.leads("kereru").await.len(), leads.len());
     scene.finish().await;
+}
+
+/// Somebody who asks again and again, whether the program is there or not.
+struct Asker {
+    stop: watch::Sender<bool>,
+    asking: JoinSet<Vec<Result<Answered, String>>>,
+}
+
+/// An answer that came.
+#[derive(Debug)]
+struct Answered {
+    status: u16,
+    comes_back: bool,
+    body: Value,
+}
+
+impl Asker {
+    /// Begins to send the `nth` request.
+    fn begin(ask: impl Fn(usize) -> RequestBuilder + Send + 'static) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let mut asking = JoinSet::new();
+        asking.spawn(async move {
+            let mut answers = Vec::new();
+            while !*stopped.borrow() {
+                answers.push(answer(ask(answers.len())).await);
+                wait::let_pass(EVERY).await;
+            }
+            answers
+        });
+        Self { stop, asking }
+    }
+
+    /// Asks no more. The bodies of what was answered well, after a look that nothing was answered badly.
+    async fn finish(self) -> Vec<Value> {
+        self.stop.send_replace(true);
+        let answers: Vec<_> = self.asking.join_all().await.into_iter().flatten().collect();
+        let well = answers.into_iter().filter_map(|answer| match answer {
+            Ok(Answered { status: 200..300, body, .. }) => Some(body),
+            Ok(Answered { status: 503, comes_back: true, .. }) => None,
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => {
+                assert!(is_refused(&error), "{error}");
+                None
+            }
+        });
+        well.collect()
+    }
+}
+
+async fn answer(request: RequestBuilder) -> Result<Answered, String> {
+    let response = request.send().await.map_err(|error| format!("{error:?}"))?;
+    let (status, comes_back) = (response.status().as_u16(), response.headers().contains_key("retry-after"));
+    let body = response.json().await.map_err(|error| format!("{error:?}"))?;
+    Ok(Answered { status, comes_back, body })
+}
+
+/// Nobody listened, or took the connection: the request was never begun.
+fn is_refused(error: &str) -> bool {
+    error.contains("ConnectionRefused")
+}
+
+/// Streams that were open when the program was told to stop.
+struct Streams(JoinSet<(String, Vec<Event>)>);
+
+impl Streams {
+    async fn open(rush: &Rush) -> Self {
+        let mut streams = JoinSet::new();
+        for context in rush.accepted().into_iter().rev().take(STREAMS) {
+            let mut stream = rush.scene.client.sse(&context, None).await;
+            streams.spawn(async move { (context, stream.until(|_| false).await) });
+        }
+        Self(streams)
+    }
+
+    /// Each goes on where it ended, and is whole at the end.
+    async fn go_on(self, client: &Client) {
+        for (context, mut events) in self.0.join_all().await {
+            if events.last().is_none_or(|event| event.event == "progress") {
+                let last = events.last().map(|event| event.id.clone());
+                events.extend(client.sse(&context, last.as_deref()).await.until(|_| false).await);
+            }
+            let numbers: Vec<_> = events.iter().map(Event::seq).collect();
+            assert_eq!(numbers, (1..).take(numbers.len()).collect::<Vec<u64>>(), "{context}: {events:#?}");
+            assert!(events.last().is_some_and(|event| event.event != "progress"), "{context}: {events:#?}");
+        }
+    }
+}
+
+/// Every sender was told that a lead is taken, or that it is not.
+fn were_told(sent: &[Sent]) {
+    for sent in sent {
+        match sent.status {
+            Some(200..300) => {}
+            Some(503) if sent.retry_after.is_some() => {}
+            None if sent.body.as_str().is_some_and(is_refused) => {}
+            _ => panic!("{sent:?}"),
+        }
+    }
+}
+
+/// Each task that was taken has ended, and its text was sent once, if at all.
+async fn tasks_have_ended(scene: &Scene, boss: &str, taken: &[Value]) {
+    for body in taken {
+        let end = scene.client.wait_end(text(&body["data"], "context_id")).await;
+        assert!(["live", "held"].contains(&text(&end["data"]["result"], "sms")), "{end}");
+    }
+    let mut texts = scene.texts_to(boss);
+    texts.retain(|text| text.starts_with("Task "));
+    let sent = texts.len();
+    texts.sort();
+    texts.dedup();
+    assert_eq!(texts.len(), sent, "a text was sent twice");
+}
+
+on_both_stores! {
+    async fn three_stops_under_load_lose_nothing_and_ring_nobody_twice(builder) {
+        let scene = Scene::open(builder.env("APEX_DRAIN_SECONDS", &DRAIN.as_secs().to_string())).await;
+        scene.sandbox.default_script(Script::answers().after_ms(200).talk_lasts_ms(300));
+        let mut rush = Rush::begin(scene, PROJECTS, EVERY, |lead| lead).await;
+        let client = rush.scene.client.clone();
+        let polls = Asker::begin(move |_| client.request(Method::GET, &Client::v1("/tickets?limit=5")));
+        let client = rush.scene.client.clone();
+        let tasks = Asker::begin(move |nth| {
+            let params = json!({"action": "notify_sms", "text": format!("Task {nth}")});
+            let body = json!({"task": "sales_agent", "project_id": "kereru", "params": params});
+            client.request(Method::POST, &Client::v1("/run")).json(&body)
+        });
+        let mut streams = Vec::with_capacity(STOPS);
+        for _ in 0..STOPS {
+            rush.more_accepted(ACCEPTED).await;
+            streams.push(Streams::open(&rush).await);
+            let began = Instant::now();
+            let status = rush.scene.apex.terminate().await;
+            let took = began.elapsed();
+            assert!(status.success() && took < DRAIN + BEYOND, "{status} after {took:?}\n{}", rush.scene.apex.stderr());
+            rush.scene.apex.restart().await;
+        }
+        rush.more_accepted(ACCEPTED).await;
+        let (sent, polled, taken) = (rush.stop_sending().await, polls.finish().await, tasks.finish().await);
+        were_told(&sent);
+        for streams in streams {
+            streams.go_on(&rush.scene.client).await;
+        }
+        assert!(!polled.is_empty() && !taken.is_empty());
+        under_load::all_end(&rush.scene.client, &sent).await;
+        tasks_have_ended(&rush.scene, BOSS, &taken).await;
+        under_load::stand_once(&rush.scene.client, &rush.projects, &sent).await;
+        for (nth, project) in rush.projects.iter().enumerate() {
+            let (leads, calls) = (rush.scene.client.leads(&project.id).await, rush.scene.calls_to(&format!("+64275540{nth:03}")));
+            assert!(calls.len() <= leads.len(), "{} calls for {} leads", calls.len(), leads.len());
+        }
+        rush.scene.finish().await;
+    }
 }

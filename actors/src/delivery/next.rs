@@ -8,7 +8,7 @@ use crate::desk::CLOCK_SET_BACK;
 use crate::memory::Memory;
 
 /// While everything is held, a ticket looks for its release this often, should the nudge be lost.
-const WITHHELD_LOOK: Duration = Duration::seconds(60);
+const WITHHELD_LOOK: Duration = Duration::seconds(30);
 /// The stage of a ticket that waits for a person, since everything is held.
 pub(crate) const WITHHELD: &str = "effects_held";
 /// The stage of a ticket with an effect of which nobody knows whether it happened.

@@ -44,6 +44,9 @@ pub(crate) enum EffectsCommand {
 
 /// Does it and prints what came of it.
 pub(crate) fn run(config: &Config, command: EffectsCommand) -> anyhow::Result<ExitCode> {
+    if let EffectsCommand::Release(decision) | EffectsCommand::Cancel(decision) = &command {
+        decision.check()?;
+    }
     block_on(async move {
         let store = open(config).await?;
         let done = act(&store, command).await;
@@ -109,7 +112,6 @@ async fn every(tx: &mut TenantTx, mut filter: EffectFilter) -> anyhow::Result<Ve
 
 /// One commit for each organisation.
 async fn decide(store: &Store, decision: &Decision, verdict: EffectVerdict) -> anyhow::Result<String> {
-    decision.check()?;
     let mut decided: Vec<DecidedEffect> = Vec::new();
     for org in orgs(store).await? {
         let mut tx = store.tenant(org).await?;

@@ -142,7 +142,7 @@ async fn an_unclear_neighbour_to_the_same_number_makes_a_look_up_ambiguous(bed: 
     let is_ambiguous = async |id| {
         let mut tx = bed.store.tenant_read(bed.a.org).await?;
         let effect = tx.effect(id).await?.expect("there");
-        anyhow::Ok(tx.is_ambiguous(&effect).await?)
+        anyhow::Ok(tx.unclear_neighbour(&effect).await?.is_some())
     };
     assert!(!is_ambiguous(call.id).await?, "what has not left answers to no look-up");
     assert!(is_ambiguous(other).await?);

@@ -298,7 +298,7 @@ async fn another_tenant_neither_sees_nor_decides_an_effect(bed: TwoTenants) -> R
     }
     let effect = row(&bed, effects[4]).await?;
     let mut tx = bed.store.tenant_read(bed.b.org).await?;
-    assert!(!tx.is_ambiguous(&Effect { id: EffectId::new(), ..effect }).await?);
+    assert!(tx.unclear_neighbour(&Effect { id: EffectId::new(), ..effect }).await?.is_none());
     assert!(!tx.sid_is_of_another("CA1", EffectId::new()).await?);
     assert_eq!(bed.rows_of_a().await?, before);
     Ok(())
