@@ -108,7 +108,7 @@ impl AccountantState {
     }
 
     async fn usage(&self) -> Result<Value, ActorError> {
-        let mut tx = self.0.world.store.tenant_read(self.0.lease.org).await?;
+        let mut tx = self.0.world.store.tree_read(self.0.lease.org).await?;
         let month = self.month(&mut tx).await?;
         let mut answer = month.answer();
         let used = |spend: &Spend| {

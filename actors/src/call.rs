@@ -47,7 +47,7 @@ impl Runner for CallRunner {
     async fn load(seat: Seat) -> Result<Self, StorageError> {
         let Some(mut desk) = Box::pin(Desk::load(seat)).await? else { return Ok(Self { work: None }) };
         let Some(dna) = desk.dna().await? else { return Ok(Self { work: None }) };
-        let mut tx = desk.world.store.tenant_read(desk.lease.org).await?;
+        let mut tx = desk.world.store.tree_read(desk.lease.org).await?;
         let lead = match desk.ticket.lead_id {
             Some(lead) => tx.lead(lead).await?,
             None => None,

@@ -102,7 +102,7 @@ impl Desk {
 
     /// Asked before anything is written: a boss with many leads has many that wait.
     async fn is_number_busy(&self, effect: &Effect) -> Result<bool, StorageError> {
-        let mut tx = self.world.store.tenant_read(self.lease.org).await?;
+        let mut tx = self.world.store.tree_read(self.lease.org).await?;
         Ok(tx.unclear_neighbour(effect).await?.is_some_and(|state| state != "held"))
     }
 
@@ -251,7 +251,7 @@ impl Desk {
 
     /// Ids at the provider that may be the effect's.
     async fn find(&self, effect: &Effect) -> Result<Result<Vec<String>, PortError>, StorageError> {
-        let mut tx = self.world.store.tenant_read(self.lease.org).await?;
+        let mut tx = self.world.store.tree_read(self.lease.org).await?;
         if tx.unclear_neighbour(effect).await?.is_some() {
             return Ok(Err(PortError::Missing("another one to the number is unclear, too".into())));
         }
@@ -270,7 +270,7 @@ impl Desk {
         };
         let since = effect.sent_at.unwrap_or(effect.created_at) - CLOCKS_APART;
         let mut ours = Vec::new();
-        let mut tx = self.world.store.tenant_read(self.lease.org).await?;
+        let mut tx = self.world.store.tree_read(self.lease.org).await?;
         for found in found.into_iter().filter(|found| found.created_at.is_none_or(|at| at >= since)) {
             if !tx.sid_is_of_another(&found.sid, effect.id).await? {
                 ours.push(found.sid);
@@ -319,7 +319,7 @@ impl Desk {
     }
 
     pub async fn reload_effects(&mut self) -> Result<(), StorageError> {
-        let mut tx = self.world.store.tenant_read(self.lease.org).await?;
+        let mut tx = self.world.store.tree_read(self.lease.org).await?;
         self.effects = tx.effects_of_ticket(self.ticket.id).await?;
         Ok(())
     }

@@ -120,7 +120,7 @@ impl Desk {
 
     /// Reads what others write: new reports, and whether somebody asked for the end.
     pub async fn refresh(&mut self) -> Result<(), StorageError> {
-        let mut tx = self.world.store.tenant_read(self.lease.org).await?;
+        let mut tx = self.world.store.tree_read(self.lease.org).await?;
         self.reports = tx.reports(self.ticket.id).await?;
         let ticket = tx.ticket(self.ticket.id).await?.ok_or(StorageError::Stale)?;
         if ticket.seq != self.ticket.seq {

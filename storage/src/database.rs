@@ -10,12 +10,13 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, SqliteConnection, SqlitePool};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 use crate::clock::SharedClock;
 use crate::error::StorageError;
 use crate::lookup_key::LookupKey;
-use crate::reach::Reach;
+use crate::reach::{self, Reach};
 use crate::room::Room;
 use crate::schema_check;
 use crate::sql::{Conn, Health, Tx};
@@ -37,6 +38,14 @@ const LOCK_TIMEOUT: &str = "1s";
 /// An open transaction that does nothing for this long is ended by the server: never longer than a lease.
 const IDLE_IN_TRANSACTION: &str = "5s";
 const SQLITE_READERS: u32 = 4;
+
+/// Trees that use the database at once: the rest of the connections is for requests, callbacks and sweeps.
+fn tree_turns(backend: &Backend) -> usize {
+    match backend {
+        Backend::Sqlite(_) => SQLITE_READERS as usize - 1,
+        Backend::Postgres { max_connections, .. } => (*max_connections as usize * 5 / 8).max(1),
+    }
+}
 
 /// Where the rows are.
 #[derive(Clone, Debug)]
@@ -73,6 +82,8 @@ struct Inner {
     pool: Pool,
     health: Health,
     options: Options,
+    /// Turns of the trees: with very many at work, requests and callbacks still find a connection at once.
+    turns: Arc<Semaphore>,
     /// Held, not read: what it runs ends with the store.
     _tasks: JoinSet<()>,
 }
@@ -110,15 +121,25 @@ impl Store {
     /// `Setup` says what to change; `Database` when it cannot be reached; `Migration` when a step failed.
     pub async fn open(options: Options) -> Result<Self, StorageError> {
         let (room, mut tasks) = (Room::of(options.max_megabytes), JoinSet::new());
+        let turns = Arc::new(Semaphore::new(tree_turns(&options.backend)));
         let (pool, reach) = match &options.backend {
-            Backend::Sqlite(path) => (open_sqlite(path, &room).await?, None),
+            Backend::Sqlite(path) => {
+                reach::no_server();
+                (open_sqlite(path, &room).await?, None)
+            }
             Backend::Postgres { url, max_connections } => {
                 let server = postgres_options(url)?;
                 let pool = open_postgres(server.clone(), *max_connections).await?;
                 (pool, Some(Reach::watch(server, &mut tasks)))
             }
         };
-        Ok(Self(Arc::new(Inner { pool, health: Health { reach, room }, options, _tasks: tasks })))
+        Ok(Self(Arc::new(Inner { pool, health: Health { reach, room }, options, turns, _tasks: tasks })))
+    }
+
+    /// Waits for a tree's turn with the database, however long that takes: whoever waits here fails nobody and takes no
+    /// connection from requests.
+    pub(crate) async fn tree_turn(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0.turns).acquire_owned().await.ok()
     }
 
     /// The time that rows are written with.

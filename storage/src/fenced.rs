@@ -49,7 +49,7 @@ impl Store {
     /// `Fenced` when another owner has taken over.
     pub async fn fenced(&self, lease: &Lease) -> Result<FencedTx, StorageError> {
         self.wait_for_return().await;
-        let mut tx = self.tenant(lease.org).await?;
+        let mut tx = self.tree_write(lease.org).await?;
         if tx.is_postgres() {
             let fence = sql!("select 1::bigint from apex_fence($2, $3, $4) where $1::uuid is not null" lite " select 1 where $1");
             let _: (i64,) = tx.query(fence).bind(lease.key()).bind(&lease.node).bind(lease.fence).one().await?;

@@ -2,6 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use crate::database::{Role, Store};
 use crate::error::StorageError;
 use crate::lookup_key::LookupKey;
@@ -15,6 +17,9 @@ pub struct TenantTx {
     now: DateTime<Utc>,
     lookup: LookupKey,
     conn: Conn,
+    /// Held, not read: the turn of the tree that it belongs to, if it belongs to one. After `conn`, so that the next one finds
+    /// a free connection.
+    _turn: Option<OwnedSemaphorePermit>,
 }
 
 impl Store {
@@ -25,7 +30,7 @@ impl Store {
     /// `Database` when no connection is free or the server does not answer.
     pub async fn tenant(&self, org: OrgId) -> Result<TenantTx, StorageError> {
         let conn = self.begin(Role::Request, Some(org.0)).await?;
-        Ok(TenantTx { org, now: self.now(), lookup: self.lookup_key().clone(), conn })
+        Ok(TenantTx { org, now: self.now(), lookup: self.lookup_key().clone(), conn, _turn: None })
     }
 
     /// Begins a transaction of a tenant that will only read.
@@ -35,7 +40,22 @@ impl Store {
     /// `Database` when no connection is free or the server does not answer.
     pub async fn tenant_read(&self, org: OrgId) -> Result<TenantTx, StorageError> {
         let conn = self.begin_read(Role::Request, Some(org.0)).await?;
-        Ok(TenantTx { org, now: self.now(), lookup: self.lookup_key().clone(), conn })
+        Ok(TenantTx { org, now: self.now(), lookup: self.lookup_key().clone(), conn, _turn: None })
+    }
+
+    /// Begins a transaction of an actor tree that will only read. It waits for its turn among the trees.
+    ///
+    /// # Errors
+    ///
+    /// `Database` when the server does not answer.
+    pub async fn tree_read(&self, org: OrgId) -> Result<TenantTx, StorageError> {
+        let turn = self.tree_turn().await;
+        Ok(TenantTx { _turn: turn, ..self.tenant_read(org).await? })
+    }
+
+    pub(crate) async fn tree_write(&self, org: OrgId) -> Result<TenantTx, StorageError> {
+        let turn = self.tree_turn().await;
+        Ok(TenantTx { _turn: turn, ..self.tenant(org).await? })
     }
 }
 

@@ -146,7 +146,7 @@ impl CallWork {
         self.write(tx, vec![begin], running).await?;
         fault::pass(Fault::CallIntended).await;
         self.desk.reload_effects().await?;
-        let mut tx = self.desk.world.store.tenant_read(self.desk.lease.org).await?;
+        let mut tx = self.desk.world.store.tree_read(self.desk.lease.org).await?;
         self.bridge = tx.bridge(id).await?;
         Ok(())
     }
@@ -208,7 +208,7 @@ impl CallWork {
 
     pub(super) async fn reload_lead(&mut self) -> Result<(), StorageError> {
         let Some(id) = self.desk.ticket.lead_id else { return Ok(()) };
-        let mut tx = self.desk.world.store.tenant_read(self.desk.lease.org).await?;
+        let mut tx = self.desk.world.store.tree_read(self.desk.lease.org).await?;
         self.lead = tx.lead(id).await?;
         Ok(())
     }

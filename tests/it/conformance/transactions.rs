@@ -12,6 +12,7 @@ use super::tenants::{TwoTenants, create_lead, create_ticket};
 conformance! {
     what_is_not_committed_never_was,
     an_unknown_tenant_sees_an_empty_house,
+    trees_wait_for_their_turn_and_leave_a_connection_to_requests,
     rows_outlive_the_store,
     two_nodes_may_open_one_database,
     a_stored_value_that_cannot_be_read_is_an_error,
@@ -50,6 +51,22 @@ fn backend(bed: &TwoTenants) -> Options {
         Place::Server(url) => databases::backend(url, 2),
     };
     databases::options(backend, bed.store.clock())
+}
+
+async fn trees_wait_for_their_turn_and_leave_a_connection_to_requests(bed: TwoTenants) -> Result<()> {
+    let (store, org) = (Store::open(backend(&bed)).await?, bed.a.org);
+    let turns = if store.is_postgres() { 1 } else { 3 };
+    let mut busy = Vec::new();
+    for _ in 0..turns {
+        busy.push(store.tree_read(org).await?);
+    }
+    let mut next = std::pin::pin!(store.tree_read(org));
+    assert!(futures::poll!(&mut next).is_pending(), "every turn is taken");
+    assert_eq!(store.tenant_read(org).await?.projects(None, 9).await?.len(), 1, "a request does not wait for trees");
+    assert!(futures::poll!(&mut next).is_pending());
+    busy.pop();
+    assert_eq!(next.await?.projects(None, 9).await?.len(), 1);
+    Ok(())
 }
 
 async fn rows_outlive_the_store(bed: TwoTenants) -> Result<()> {
