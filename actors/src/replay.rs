@@ -68,14 +68,14 @@ impl Directory {
     ///
     /// `Database`.
     pub async fn replay(&self, org: OrgId, ticket: TicketId) -> Result<Option<Replayed>, StorageError> {
-        let mut before = None;
+        let Some(mut tape) = self.tape(org, ticket).await? else { return Ok(None) };
         loop {
-            let Some(tape) = self.tape(org, ticket).await? else { return Ok(None) };
-            // Each write of a ticket moves its number: the same twice means that all was read from one state.
-            if tape.ticket.state.is_final() || before == Some(tape.ticket.seq) {
+            let Some(again) = self.tape(org, ticket).await? else { return Ok(None) };
+            // Each write of a ticket moves its number: if none came after the first row was read, all was read from one state.
+            if again.ticket.seq == tape.ticket.seq {
                 return Ok(Some(tape.replay(&self.world().rules)));
             }
-            before = Some(tape.ticket.seq);
+            tape = again;
         }
     }
 

@@ -31,7 +31,7 @@ pub(crate) enum Rest {
 }
 
 /// A ticket that waits longer holds nothing but its row.
-const LONG: Duration = Duration::seconds(30);
+const LONG: Duration = Duration::seconds(20);
 
 impl Rest {
     /// The rest of a ticket that was laid down at `now`.

@@ -4,9 +4,9 @@ use std::any::Any;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{HeaderName, HeaderValue, Method, header};
-use axum::middleware::{Next, from_fn};
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, Version, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::CorsLayer;
@@ -35,7 +35,19 @@ pub fn router(state: AppState) -> Router {
         .layer(CatchPanicLayer::custom(panicked))
         .layer(cors(state.allowed_origins()))
         .layer(from_fn(observe::observe))
+        .layer(from_fn_with_state(state.clone(), last_answer))
         .with_state(state)
+}
+
+/// A node that is stopping asks its clients to come back on a new connection, which leads them elsewhere: else a request that
+/// is written while the connection is being closed would get no answer.
+async fn last_answer(State(app): State<AppState>, request: Request, next: Next) -> Response {
+    let keeps_connection = request.version() <= Version::HTTP_11;
+    let mut response = next.run(request).await;
+    if keeps_connection && app.is_closing() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 /// The document of the API.

@@ -142,14 +142,15 @@ fn parts(
 }
 
 impl Running {
-    /// Stops in order: not ready, no new requests, every actor ends what it has in hand, projects are given back.
+    /// Stops in order: not ready, every actor ends what it has in hand, projects are given back, no new requests.
     pub async fn stop(self) {
         self.closing.send_replace(true);
-        self.stop.cancel();
-        self.tasks.close();
+        // Callbacks of live calls are answered, and forms are committed, for as long as work in hand takes to end.
         for project in self.directory.shutdown().await {
             tracing::warn!(project.id = %project, "still busy at the stop; its rows are what remains");
         }
+        self.stop.cancel();
+        self.tasks.close();
         self.operator.cancel();
         if tokio::time::timeout(HTTP_PATIENCE, self.tasks.wait()).await.is_err() {
             tracing::warn!("some requests were still open at the stop");
