@@ -123,7 +123,9 @@ async fn nothing_is_missed(scene: &Scene, meanwhile: impl Future<Output = ()>) {
     assert!(cuts.iter().sum::<usize>() > watchers.len(), "hardly a stream was cut: {cuts:?}");
     for (context, watchers) in contexts.iter().zip(watchers.chunks(WATCHERS)) {
         let whole = scene.client.sse(context, None).await.until(|_| false).await;
-        watchers.iter().for_each(|watcher| watcher.saw_everything(&whole));
+        for watcher in watchers {
+            watcher.saw_everything(&whole);
+        }
     }
 }
 

@@ -36,9 +36,7 @@ impl Scene {
     /// Every decision comes out as it was recorded; how many there were.
     async fn is_the_same(&self, ticket: &str) -> u64 {
         let replayed = self.replay(ticket).await;
-        if replayed["is_same"] != true {
-            panic!("{replayed:#}\n{:#}", self.client.timeline(ticket).await);
-        }
+        assert_eq!(replayed["is_same"], true, "{replayed:#}\n{:#}", self.client.timeline(ticket).await);
         replayed["decisions"].as_u64().unwrap_or_else(|| panic!("no decisions in {replayed}"))
     }
 

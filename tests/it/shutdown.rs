@@ -1,9 +1,10 @@
 //! A stop in order: what is in hand ends, nothing is lost, and the next start finishes the rest.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use apex_sandbox::{Ledger, Script};
-use apex_tests::load::Sent;
+use apex_tests::load::{self, Sent};
 use apex_tests::sse::Event;
 use apex_tests::{Apex, Client, GoogleLead, on_both_stores, wait};
 use futures::future::join_all;
@@ -192,9 +193,9 @@ async fn answer(request: RequestBuilder) -> Result<Answered, String> {
     Ok(Answered { status, comes_back, body })
 }
 
-/// Nobody listened, or took the connection: the request was never begun.
+/// Nobody listened, or the connection was closed at the moment that the request was written to it: it was never begun.
 fn is_refused(error: &str) -> bool {
-    error.contains("ConnectionRefused")
+    ["ConnectionRefused", "ConnectionReset", "BrokenPipe", "IncompleteMessage"].iter().any(|kind| error.contains(kind))
 }
 
 /// Streams that were open when the program was told to stop.
@@ -224,13 +225,20 @@ impl Streams {
     }
 }
 
-/// Every sender was told that a lead is taken, or that it is not.
-fn were_told(sent: &[Sent]) {
+/// Every sender was told that a lead is taken, or that it is not; one who was not answered at all was not heard either.
+async fn were_told(rush: &Rush, sent: &[Sent]) {
+    let mut stored = HashSet::new();
+    for project in &rush.projects {
+        let leads = rush.scene.client.leads(&project.id).await;
+        stored.extend(leads.iter().map(|lead| text(lead, "phone_raw").to_owned()));
+    }
     for sent in sent {
         match sent.status {
             Some(200..300) => {}
             Some(503) if sent.retry_after.is_some() => {}
-            None if sent.body.as_str().is_some_and(is_refused) => {}
+            None if sent.body.as_str().is_some_and(is_refused) => {
+                assert!(!stored.contains(&load::customer(sent.nth)), "taken and not answered: {sent:?}");
+            }
             _ => panic!("{sent:?}"),
         }
     }
@@ -238,6 +246,8 @@ fn were_told(sent: &[Sent]) {
 
 /// Each task that was taken has ended, and its text was sent once, if at all.
 async fn tasks_have_ended(scene: &Scene, boss: &str, taken: &[Value]) {
+    let tickets = scene.client.all(&Client::v1("/tickets?project_id=kereru&limit=100")).await;
+    assert_eq!(tickets.len(), taken.len(), "taken and not answered");
     for body in taken {
         let end = scene.client.wait_end(text(&body["data"], "context_id")).await;
         assert!(["live", "held"].contains(&text(&end["data"]["result"], "sms")), "{end}");
@@ -275,7 +285,7 @@ on_both_stores! {
         }
         rush.more_accepted(ACCEPTED).await;
         let (sent, polled, taken) = (rush.stop_sending().await, polls.finish().await, tasks.finish().await);
-        were_told(&sent);
+        were_told(&rush, &sent).await;
         for streams in streams {
             streams.go_on(&rush.scene.client).await;
         }
