@@ -1,4 +1,4 @@
-//! The clockwork: one loop per node that runs the schedules whose time has come, and one that clears away old dead letters.
+//! The clockwork: one loop per node that runs the schedules whose time has come, and one that clears away what is old.
 //!
 //! Every node looks. A run and the time of the next are one commit with a compare-and-set on the time, so it happens once.
 
@@ -25,12 +25,14 @@ use crate::tasks::{self, Run, TaskSpec};
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Schedules that one look runs.
 const BATCH: i64 = 200;
-/// How often old dead letters are cleared away.
+/// How often what is old is cleared away.
 const TIDY_EVERY: Duration = Duration::from_mins(1);
 /// A dead letter that nobody touched for so long is archived.
 const ARCHIVED_AFTER: TimeDelta = TimeDelta::hours(24);
 /// An archived dead letter is kept for so long.
 const FORGOTTEN_AFTER: TimeDelta = TimeDelta::days(30);
+/// Journal entries that are forgotten at once.
+const FORGOTTEN_AT_ONCE: i64 = 10_000;
 
 /// Why a schedule can never run again as it is.
 #[derive(Debug, thiserror::Error)]
@@ -132,19 +134,24 @@ impl Directory {
         Ok(tickets.len())
     }
 
-    /// Archives and forgets old dead letters. How many.
+    /// Archives and forgets old dead letters, and forgets the journals of tickets that have been over for long. How many rows.
     ///
     /// # Errors
     ///
     /// `Database`.
-    pub async fn tidy_dead_letters(&self) -> Result<u64, StorageError> {
+    pub async fn tidy(&self) -> Result<u64, StorageError> {
         let store = &self.world().store;
         let now = store.now();
         let mut tx = store.system().await?;
         let archived = tx.archive_dead_letters(now - ARCHIVED_AFTER).await?;
         let forgotten = tx.forget_dead_letters(now - FORGOTTEN_AFTER).await?;
+        let kept = TimeDelta::from_std(self.world().rules.timeline_kept).unwrap_or(TimeDelta::MAX);
+        let entries = match now.checked_sub_signed(kept) {
+            Some(before) => tx.forget_journals(before, FORGOTTEN_AT_ONCE).await?,
+            None => 0,
+        };
         tx.commit().await?;
-        Ok(archived + forgotten)
+        Ok(archived + forgotten + entries)
     }
 }
 
@@ -201,11 +208,11 @@ pub(crate) async fn run_forever(directory: Directory) {
 pub(crate) async fn tidy_forever(directory: Directory) {
     tokio::time::sleep(offset(&directory.node().id, TIDY_EVERY)).await;
     let mut ticks = ticks(TIDY_EVERY);
-    let mut outage = Outage::of("clear away dead letters");
+    let mut outage = Outage::of("clear away what is old");
     loop {
         ticks.tick().await;
-        if let Some(cleared @ 1..) = outage.told(directory.tidy_dead_letters().await) {
-            tracing::info!(cleared, "old dead letters archived or forgotten");
+        if let Some(cleared @ 1..) = outage.told(directory.tidy().await) {
+            tracing::info!(cleared, "old dead letters archived or forgotten, old journals forgotten");
         }
     }
 }

@@ -65,6 +65,8 @@ pub struct Rules {
     pub sweep_every: Duration,
     /// How long the mirror keeps a ticket.
     pub context_ttl: Duration,
+    /// How long the journal of an ended ticket is kept.
+    pub timeline_kept: Duration,
     /// No call or message leaves until a person releases it.
     pub hold_effects: bool,
     /// A lead without an outcome for so long breaks a promise.

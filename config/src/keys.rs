@@ -99,6 +99,7 @@ pub const KEYS: &[Key] = &[
         "500",
         "milliseconds between two looks for due work",
     ),
+    number("limits.timeline_days", "APEX_TIMELINE_DAYS", "90", "days that the timeline of an ended ticket is kept"),
     number("limits.body_bytes", "APEX_BODY_BYTES", "1048576", "largest request body in bytes"),
     text("telemetry.filter", "RUST_LOG", Some("info,sqlx=warn"), "which log lines are written"),
     text("telemetry.format", "APEX_LOG_FORMAT", None, "text or json; unset: json in production, else text"),

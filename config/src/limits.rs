@@ -21,6 +21,8 @@ pub struct Limits {
     pub drain_patience: Duration,
     /// Time between two looks for due work.
     pub sweep_every: Duration,
+    /// How long the timeline of an ended ticket is kept.
+    pub timeline_kept: Duration,
     /// Largest request body in bytes.
     pub body_bytes: usize,
 }
@@ -44,6 +46,7 @@ impl Limits {
             idle_after: source.seconds("limits.idle_seconds", 1..=86_400),
             drain_patience: source.seconds("limits.drain_seconds", 1..=600),
             sweep_every: source.milliseconds("limits.sweep_milliseconds", 10..=60_000),
+            timeline_kept: Duration::from_hours(24 * source.number("limits.timeline_days", 1..=36_500)),
             body_bytes: size(source.count("limits.body_bytes", 1_024..=1 << 30)),
         }
     }

@@ -248,6 +248,7 @@ fn rules() -> Rules {
         sweep_every: second,
         context_ttl: HOUR,
         hold_effects: false,
+        timeline_kept: std::time::Duration::from_hours(24 * 90),
         outcome_within: std::time::Duration::from_mins(30),
         restart: RestartRule::default(),
     }

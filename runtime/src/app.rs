@@ -256,6 +256,7 @@ fn rules(config: &Config) -> Rules {
         drain_patience: config.limits.drain_patience,
         sweep_every: config.limits.sweep_every,
         context_ttl: config.redis.ttl,
+        timeline_kept: config.limits.timeline_kept,
         hold_effects: config.calls.hold_effects,
         outcome_within: config.calls.outcome_within,
         restart: RestartRule::default(),

@@ -7,6 +7,7 @@ use crate::error::StorageError;
 use crate::fenced::FencedTx;
 use crate::model::{TicketId, TicketState};
 use crate::sql::sql;
+use crate::system::SystemTx;
 
 /// One journal entry to write.
 #[derive(Clone, Debug, PartialEq)]
@@ -196,5 +197,22 @@ impl FencedTx {
             .one()
             .await?;
         Ok(crashes.0)
+    }
+}
+
+impl SystemTx {
+    /// Forgets the journals of tickets that have been over since before a time; the tickets and what came of them stay. At
+    /// most so many entries at once. How many entries.
+    ///
+    /// # Errors
+    ///
+    /// `Database`.
+    pub async fn forget_journals(&mut self, over_before: DateTime<Utc>, limit: i64) -> Result<u64, StorageError> {
+        let forget = sql!(
+            "delete from ticket_events where (ticket_id, seq) in (
+               select e.ticket_id, e.seq from ticket_events e join tickets t on t.id = e.ticket_id
+                where e.at < $1 and t.due_at is null and t.updated_at < $1 order by e.at limit $2)"
+        );
+        self.query(forget).bind(over_before).bind(limit).execute().await
     }
 }

@@ -59,6 +59,7 @@ pub fn quick() -> Rules {
         sweep_every: Duration::from_millis(20),
         context_ttl: 3600 * second,
         hold_effects: false,
+        timeline_kept: std::time::Duration::from_hours(24 * 90),
         outcome_within: std::time::Duration::from_mins(30),
         restart: RestartRule {
             backoff: Duration::from_millis(1),

@@ -19,6 +19,10 @@ create index effects_live_calls on effects (created_at) where kind = 'call' and 
 grant select (id, org_id, project_id, bridge_id, ticket_id, kind, account, state, sid, created_at, sent_at) on effects to app_worker;
 create policy worker on effects for select to app_worker using (true);
 grant select (lead_id, created_at, updated_at) on tickets to app_worker;
+-- History is kept for a time, not for ever.
+grant select (ticket_id, seq, at), delete on ticket_events to app_worker;
+create policy worker on ticket_events for select to app_worker using (true);
+create policy worker_forget on ticket_events for delete to app_worker using (true);
 -- A ticket that was set aside. Replayed: the ticket runs again, and a second death is a second row.
 create table dead_letters (
   id uuid primary key, org_id uuid not null, project_id uuid not null, ticket_id uuid not null, correlation_id uuid not null,

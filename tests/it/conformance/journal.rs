@@ -16,6 +16,7 @@ conformance! {
     a_finished_ticket_takes_no_entry,
     a_step_stands_once,
     an_entry_keeps_what_its_decision_looked_at,
+    the_journals_of_tickets_that_are_over_for_long_are_forgotten_and_nothing_else,
     a_ticket_is_in_hand_only_while_it_runs,
 }
 
@@ -196,6 +197,30 @@ async fn a_ticket_is_in_hand_only_while_it_runs(bed: TwoTenants) -> Result<()> {
         assert_eq!(ticket.in_hand.as_deref(), node);
         assert_ne!(ticket.state, TicketState::Accepted);
     }
+    Ok(())
+}
+
+async fn the_journals_of_tickets_that_are_over_for_long_are_forgotten_and_nothing_else(bed: TwoTenants) -> Result<()> {
+    let lease = bed.lease(bed.a).await?;
+    let (tx, over) = written(&bed, &lease, Outcome::Completed(json!({ "kept": true }))).await?;
+    tx.commit().await?;
+    let (tx, open) = written(&bed, &lease, Outcome::Waiting(bed.store.now())).await?;
+    tx.commit().await?;
+    let entries =
+        async |ticket| anyhow::Ok(bed.store.tenant_read(bed.a.org).await?.ticket_events(ticket, 0, 9).await?.len());
+    let forget = async |before, limit| {
+        let mut tx = bed.store.system().await?;
+        let forgotten = tx.forget_journals(before, limit).await?;
+        tx.commit().await?;
+        anyhow::Ok(forgotten)
+    };
+    let (all, later) = (entries(over).await?, bed.store.now() + TimeDelta::days(1));
+    assert_eq!(forget(later - TimeDelta::days(2), 99).await?, 0, "it was over yesterday at the earliest");
+    assert_eq!(forget(later, 1).await?, 1, "as many as are asked for");
+    assert_eq!(forget(later, 99).await?, u64::try_from(all)? - 1);
+    assert_eq!((entries(over).await?, entries(open).await? > 0), (0, true));
+    let mut tx = bed.store.tenant_read(bed.a.org).await?;
+    assert_eq!(tx.ticket(over).await?.expect("still there").result, Some(json!({ "kept": true })));
     Ok(())
 }
 

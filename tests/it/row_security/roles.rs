@@ -43,10 +43,11 @@ async fn the_intake_reads_nothing_but_keys() -> Result<()> {
 }
 
 /// What sweeps see of the tenants' tables.
-const VISIBLE: [(&str, &str); 6] = [
+const VISIBLE: [(&str, &str); 7] = [
     ("projects", "id org_id deleted_at"),
     ("tickets", "id org_id project_id task actor lead_id state due_at in_hand created_at updated_at"),
     ("call_inbox", "id org_id project_id ticket_id received_at handled_at"),
+    ("ticket_events", "ticket_id seq at"),
     ("effects", "id org_id project_id bridge_id ticket_id kind account state sid created_at sent_at"),
     ("dead_letters", "id org_id at replayed_at archived_at"),
     ("schedules", "id org_id project_id next_at"),
@@ -82,6 +83,7 @@ async fn sweeps_see_ids_states_and_times_only() -> Result<()> {
         "update events set payload = '{}'",
         "delete from events",
         "update tickets set state = 'accepted'",
+        "update ticket_events set seq = 0",
         "update effects set state = 'held'",
         "update dead_letters set replayed_at = null",
         "update schedules set next_at = null",
