@@ -343,17 +343,17 @@ mod tests {
     fn a_private_server_can_be_frozen_and_stopped_and_has_everything_afterwards() {
         let server = Postgres::private();
         let url = server.database();
-        server.query(&url, "create table kept (n int); insert into kept values (7)");
+        server.query(&url, "create schema apex; create table apex.kept (n int); insert into apex.kept values (7)");
         server.freeze();
         let (port, pid) = (server.own().port, server.own().pid());
         assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_ok(), "the kernel still answers");
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
         assert!(stat.contains(") T "), "{stat}");
         server.thaw();
-        assert_eq!(server.query(&url, "select n from kept"), "7");
+        assert_eq!(server.query(&url, "select n from apex.kept"), "7");
         server.stop();
         assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err());
         server.start_again();
-        assert_eq!((server.query(&url, "select n from kept"), server.connections(&url)), ("7".to_owned(), 0));
+        assert_eq!((server.query(&url, "select n from apex.kept"), server.connections(&url)), ("7".to_owned(), 0));
     }
 }
