@@ -23,6 +23,12 @@ pub struct Limits {
     pub sweep_every: Duration,
     /// How long the timeline of an ended ticket is kept.
     pub timeline_kept: Duration,
+    /// Requests of one organisation each second; 0: not limited.
+    pub organization_per_second: u32,
+    /// Requests without a valid token from one address each second; 0: addresses are not counted.
+    pub address_per_second: u32,
+    /// Wrong attempts to sign in each minute, by address and by e-mail address; 0: not limited.
+    pub logins_per_minute: u32,
     /// Largest request body in bytes.
     pub body_bytes: usize,
 }
@@ -47,6 +53,9 @@ impl Limits {
             drain_patience: source.seconds("limits.drain_seconds", 1..=600),
             sweep_every: source.milliseconds("limits.sweep_milliseconds", 10..=60_000),
             timeline_kept: Duration::from_hours(24 * source.number("limits.timeline_days", 1..=36_500)),
+            organization_per_second: source.count("limits.organization_per_second", 0..=1_000_000),
+            address_per_second: source.count("limits.address_per_second", 0..=1_000_000),
+            logins_per_minute: source.count("limits.logins_per_minute", 0..=100_000),
             body_bytes: size(source.count("limits.body_bytes", 1_024..=1 << 30)),
         }
     }

@@ -1,6 +1,7 @@
 //! Addresses this server listens on and is reached by.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use url::Url;
 
@@ -22,6 +23,12 @@ pub struct Server {
     pub public_url: Option<Url>,
     /// Origins whose browser pages may call the API, without a slash at the end.
     pub allowed_origins: Vec<String>,
+    /// How long a new connection may take until its first request line and headers are here.
+    pub head_within: Duration,
+    /// How long the body of a request may take to arrive.
+    pub body_within: Duration,
+    /// How long a connection may rest until the headers of its next request are here.
+    pub keep_alive: Duration,
 }
 
 impl Server {
@@ -32,6 +39,9 @@ impl Server {
             admin_bind: source.checked("server.admin_bind", address).unwrap_or(nowhere),
             public_url: source.checked("server.public_url", |text| public_url(text, environment)),
             allowed_origins: source.list("server.allowed_origins", origin),
+            head_within: source.seconds("server.head_seconds", 1..=300),
+            body_within: source.seconds("server.body_seconds", 1..=300),
+            keep_alive: source.seconds("server.keep_alive_seconds", 1..=3_600),
         };
         if server.bind == server.admin_bind && server.bind.port() != 0 {
             source.refuse("server.admin_bind", "is the same address as the API's", "choose another port");

@@ -1,12 +1,14 @@
 //! Who is calling, in which organisation, and what they may do there.
 
+mod key;
+
 use std::collections::HashMap;
 
 use apex_storage::model::{OrgId, ProjectId, UserId};
 use apex_storage::{Project, TenantTx};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use serde::Deserialize;
 
 use crate::auth::token::{Claims, Subject};
@@ -14,11 +16,13 @@ use crate::error::ApiError;
 use crate::extract::Query;
 use crate::state::AppState;
 
+pub(crate) use key::KeyInUse;
+
 /// Names another organisation of the caller's.
 const ORG_HEADER: &str = "x-org-id";
 
-/// What somebody is in an organisation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What somebody is in an organisation; the highest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Role {
     /// Made it.
     Owner,
@@ -52,30 +56,47 @@ impl Role {
 
     /// What a token says about it.
     pub fn permissions(self) -> Vec<String> {
-        let all = ["read", "write", "administer"];
-        let count = match self {
-            Self::Viewer => 1,
-            Self::Member => 2,
-            Self::Admin | Self::Owner => 3,
-        };
-        all[..count].iter().map(|&name| name.to_owned()).collect()
+        self.scopes().iter().map(|&name| name.to_owned()).collect()
+    }
+
+    /// What it allows, the least first; each holds those before it.
+    pub const fn scopes(self) -> &'static [&'static str] {
+        match self {
+            Self::Viewer => &["read"],
+            Self::Member => &["read", "write"],
+            Self::Admin | Self::Owner => &["read", "write", "administer"],
+        }
+    }
+
+    /// What a key with these scopes is, at most; `None`: it may do nothing.
+    pub fn of_scopes(scopes: &str) -> Option<Self> {
+        let has = |name| scopes.split(' ').any(|scope| scope == name);
+        let of = |(name, role)| has(name).then_some(role);
+        [("administer", Self::Admin), ("write", Self::Member), ("read", Self::Viewer)].into_iter().find_map(of)
+    }
+
+    /// The lesser of two.
+    pub fn no_more_than(self, other: Self) -> Self {
+        self.max(other)
     }
 
     const fn may_write(self) -> bool {
         !matches!(self, Self::Viewer)
     }
 
-    const fn may_administer(self) -> bool {
+    pub const fn may_administer(self) -> bool {
         matches!(self, Self::Owner | Self::Admin)
     }
 }
 
-/// Somebody with a valid access token. Viewers get through only where nothing is changed.
+/// Somebody with a valid access token or API key. Viewers get through only where nothing is changed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Caller {
     pub user: UserId,
     pub org: OrgId,
     pub role: Role,
+    /// The key they came with, if it was one.
+    pub key: Option<KeyInUse>,
 }
 
 impl Caller {
@@ -100,7 +121,7 @@ impl Caller {
     }
 
     fn of(claims: &Claims) -> Self {
-        Self { user: UserId(claims.sub), org: OrgId(claims.org_id), role: Role::named(&claims.org_role) }
+        Self { user: UserId(claims.sub), org: OrgId(claims.org_id), role: Role::named(&claims.org_role), key: None }
     }
 }
 
@@ -117,7 +138,7 @@ impl FromRequestParts<AppState> for Caller {
     }
 }
 
-/// Somebody with a valid access token, whatever their role: for requests that change nothing in spite of their method.
+/// Somebody with a valid access token or API key, whatever their role: for requests that change nothing in spite of their method.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AnyCaller(pub Caller);
 
@@ -127,13 +148,17 @@ impl FromRequestParts<AppState> for AnyCaller {
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
         let token =
             bearer(&parts.headers).ok_or_else(|| ApiError::unauthenticated("send Authorization: Bearer <token>"))?;
-        let caller = Caller::of(&app.tokens().verify_access(token, app.now())?);
+        let caller = if key::is_key(token) {
+            key::caller(app, token).await?
+        } else {
+            Caller::of(&app.tokens().verify_access(token, app.now())?)
+        };
         match parts.headers.get(ORG_HEADER) {
-            None => Ok(Self(caller)),
+            None => within_limits(app, caller).map(Self),
             Some(org) => {
                 let org = org.to_str().ok().and_then(|text| text.parse().ok());
                 let org = org.ok_or_else(|| ApiError::forbidden("x-org-id names no organisation of yours"))?;
-                switch(app, caller, org).await.map(Self)
+                within_limits(app, switch(app, caller, org).await?).map(Self)
             }
         }
     }
@@ -155,7 +180,8 @@ impl FromRequestParts<AppState> for StreamCaller {
         let Query(query) = Query::<TicketQuery>::from_request_parts(parts, app).await?;
         match query.ticket {
             Some(ticket) if bearer(&parts.headers).is_none() => {
-                Ok(Self(Caller::of(&app.tokens().verify_stream(&ticket, app.now())?)))
+                let caller = Caller::of(&app.tokens().verify_stream(&ticket, app.now())?);
+                within_limits(app, caller).map(Self)
             }
             _ => Caller::from_request_parts(parts, app).await.map(Self),
         }
@@ -163,12 +189,27 @@ impl FromRequestParts<AppState> for StreamCaller {
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    bearer_of(headers.get(header::AUTHORIZATION)?)
+}
+
+/// The token of an `Authorization` header.
+pub(crate) fn bearer_of(authorization: &HeaderValue) -> Option<&str> {
+    let (scheme, token) = authorization.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Counts the request as one of the organisation's.
+fn within_limits(app: &AppState, caller: Caller) -> Result<Caller, ApiError> {
+    app.limits().organization(caller.org, app.store().clock().monotonic())?;
+    Ok(caller)
 }
 
 /// The membership is read again: a token may be older than its end.
 async fn switch(app: &AppState, caller: Caller, org: OrgId) -> Result<Caller, ApiError> {
+    if caller.key.is_some() {
+        let same = (org == caller.org).then_some(caller);
+        return same.ok_or_else(|| ApiError::forbidden("an API key is for one organisation only"));
+    }
     let mut tx = app.store().identity().await?;
     let member = tx.memberships(caller.user).await?.into_iter().find(|member| member.org_id == org);
     let member = member.ok_or_else(|| ApiError::forbidden("x-org-id names no organisation of yours"))?;
@@ -216,8 +257,6 @@ pub(crate) async fn slugs(tx: &mut TenantTx, ids: Vec<ProjectId>) -> Result<Hash
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
-
     use super::*;
 
     #[test]

@@ -20,7 +20,10 @@ use crate::state::AppState;
         title = "Apex",
         description = "From a lead form to a connected call to a CRM entry. Each path under /api/v1 is also served under /api.\n\n\
                        Failures are `application/problem+json`: switch on `code`, never on texts.\n\n\
-                       Send `x-org-id` to act in another organisation of yours than the one you signed in to.",
+                       Send `x-org-id` to act in another organisation of yours than the one you signed in to.\n\n\
+                       Programs send an API key (`apx_...`) where people send an access token.\n\n\
+                       `X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds until all of it is there again) tell what is left; \
+                       429 says in `Retry-After` when to come again.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     components(schemas(Problem)),
@@ -34,6 +37,7 @@ use crate::state::AppState;
         (name = "Effects", description = "Calls and messages on their way out"),
         (name = "Leads", description = "Who asked for service, and what came of it"),
         (name = "Providers", description = "What lead forms and the telephone provider send"),
+        (name = "Audit", description = "Who changed what"),
         (name = "Operation", description = "Whether it runs"),
     )
 )]
@@ -74,6 +78,7 @@ impl IntoResponses for PublicFailures {
         problems(&[
             ("400", "The request cannot be understood"),
             ("422", "Some fields are not as they must be; `errors` names them"),
+            ("429", "Too much at once; come again after `retry_after` seconds"),
             ("503", "Unavailable for a moment; come again after `retry_after` seconds"),
         ])
     }

@@ -132,6 +132,12 @@ impl ApiError {
         error
     }
 
+    /// 408: the body did not arrive in time; nothing was done.
+    pub fn body_too_slow() -> Self {
+        let (status, title) = (StatusCode::REQUEST_TIMEOUT, "Body too slow");
+        Self::new(status, "body_too_slow", title, "the body did not arrive in time; nothing was done")
+    }
+
     /// 413: the body is larger than `limit` bytes.
     pub fn too_large(limit: usize) -> Self {
         let detail = format!("the body may have {limit} bytes");
@@ -154,6 +160,21 @@ impl ApiError {
     /// 409: the same request is under way.
     pub fn in_flight() -> Self {
         Self::conflict("idempotency_in_flight", "the same request is under way; ask again for its answer").try_again()
+    }
+
+    /// 429: the caller has had their share; more after so many seconds.
+    pub fn rate_limited(seconds: u32) -> Self {
+        let (status, title) = (StatusCode::TOO_MANY_REQUESTS, "Too many requests");
+        let mut error =
+            Self::new(status, "rate_limited", title, "too many requests; come again after `retry_after` seconds");
+        error.0 = error.0.retry_after(seconds.max(SOON));
+        error
+    }
+
+    /// 503: the node has as much in hand as it can; nothing was done.
+    pub fn overloaded() -> Self {
+        let (status, title) = (StatusCode::SERVICE_UNAVAILABLE, "Too much at once");
+        Self::new(status, "overloaded", title, "too many requests are in hand; nothing was done").try_again()
     }
 
     /// 500: a failure of ours.

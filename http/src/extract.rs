@@ -1,12 +1,15 @@
 //! What a handler takes from a request. Each extractor answers with a problem that names what is wrong.
 
-use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
+use std::time::Duration;
+
+use axum::body::{Bytes, HttpBody as _};
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_TYPE, IF_MATCH};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use futures::StreamExt as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
@@ -44,12 +47,29 @@ impl FromRequest<AppState> for Body {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &AppState) -> Result<Self, ApiError> {
-        let read = Bytes::from_request(request, app).await;
-        read.map(Self).map_err(|rejection: BytesRejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => ApiError::too_large(app.body_limit()),
-            _ => ApiError::malformed("unreadable_body", "the body did not arrive whole"),
-        })
+        whole(request.into_body(), app.body_limit(), app.body_within()).await.map(Self)
     }
+}
+
+/// The whole body, if it has no more than `limit` bytes and is here `within` this time.
+pub(crate) async fn whole(body: axum::body::Body, limit: usize, within: Duration) -> Result<Bytes, ApiError> {
+    if usize::try_from(body.size_hint().lower()).is_ok_and(|announced| announced > limit) {
+        return Err(ApiError::too_large(limit));
+    }
+    let arriving = tokio::time::timeout(within, collected(body, limit));
+    arriving.await.unwrap_or_else(|_| Err(ApiError::body_too_slow()))
+}
+
+async fn collected(body: axum::body::Body, limit: usize) -> Result<Bytes, ApiError> {
+    let (mut chunks, mut read) = (body.into_data_stream(), Vec::new());
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| ApiError::malformed("unreadable_body", "the body did not arrive whole"))?;
+        if read.len() + chunk.len() > limit {
+            return Err(ApiError::too_large(limit));
+        }
+        read.extend_from_slice(&chunk);
+    }
+    Ok(read.into())
 }
 
 /// The variable parts of a path. One that cannot be an id names nothing: 404.
@@ -60,6 +80,9 @@ impl<T: DeserializeOwned + Send> FromRequestParts<AppState> for Path<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
+        if holds_nul(parts.uri.path()) {
+            return Err(ApiError::not_found("resource"));
+        }
         let read = axum::extract::Path::from_request_parts(parts, app).await;
         read.map(|axum::extract::Path(value)| Self(value)).map_err(|rejection: PathRejection| {
             match rejection.status() {
@@ -78,6 +101,9 @@ impl<T: DeserializeOwned> FromRequestParts<AppState> for Query<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
+        if parts.uri.query().is_some_and(holds_nul) {
+            return Err(ApiError::malformed("nul_in_text", "the query holds %00, which cannot be kept; leave it out"));
+        }
         let read = axum::extract::Query::from_request_parts(parts, app).await;
         read.map(|axum::extract::Query(value)| Self(value)).map_err(|rejection: QueryRejection| {
             let text = std::error::Error::source(&rejection).map(ToString::to_string).unwrap_or_default();
@@ -125,6 +151,11 @@ pub(crate) fn media_type(headers: &HeaderMap) -> String {
 fn is_json(headers: &HeaderMap) -> bool {
     let media = media_type(headers);
     media == "application/json" || (media.starts_with("application/") && media.ends_with("+json"))
+}
+
+/// Whether a part of a URI holds a NUL: nothing that is kept has one in its name, and Postgres cannot even be asked.
+fn holds_nul(encoded: &str) -> bool {
+    encoded.contains("%00")
 }
 
 /// A text with a NUL in it is refused, since Postgres cannot keep one and a text must not change on its way.
@@ -233,6 +264,25 @@ mod tests {
             let (status, code, _) = refused(body);
             assert_eq!((status, code), (400, "malformed_json"), "{body}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_body_is_whole_in_time_and_within_its_limit_or_refused() {
+        let sent = |pieces: Vec<Result<&'static str, std::io::Error>>| {
+            axum::body::Body::from_stream(futures::stream::iter(pieces))
+        };
+        let (hour, blink) = (Duration::from_hours(1), Duration::from_millis(5));
+        assert_eq!(whole(sent(vec![Ok("ab"), Ok("cd")]), 4, hour).await.unwrap(), "abcd");
+        let refused = async |body, limit, within| {
+            let error = whole(body, limit, within).await.unwrap_err();
+            (error.status().as_u16(), error.code())
+        };
+        assert_eq!(refused(sent(vec![Ok("ab"), Ok("cd")]), 3, hour).await, (413, "too_large"));
+        assert_eq!(refused(axum::body::Body::from("abcd"), 3, hour).await, (413, "too_large"));
+        let broken = sent(vec![Ok("ab"), Err(std::io::ErrorKind::ConnectionReset.into())]);
+        assert_eq!(refused(broken, 4, hour).await, (400, "unreadable_body"));
+        let endless = axum::body::Body::from_stream(futures::stream::pending::<Result<&str, std::io::Error>>());
+        assert_eq!(refused(endless, 4, blink).await, (408, "body_too_slow"));
     }
 
     #[test]

@@ -5,12 +5,14 @@
 
 mod access;
 mod admin;
+mod audit;
 pub mod auth;
 mod docs;
 pub mod error;
 mod extract;
 mod health;
 mod idempotency;
+mod limits;
 pub mod metrics;
 mod observe;
 mod page;
@@ -26,5 +28,6 @@ pub mod voice;
 pub mod webhooks;
 
 pub use admin::admin_router;
+pub use limits::Rates;
 pub use router::{openapi, router};
 pub use state::{AppState, Parts, TwilioLine};

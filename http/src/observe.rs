@@ -1,9 +1,10 @@
 //! What every request gets: a trace id, a span, one measured time. Neither holds a query string or anything personal.
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::extract::{ConnectInfo, MatchedPath, Request};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use tracing::Instrument as _;
@@ -17,13 +18,44 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// A request that no route knows.
 const NO_ROUTE: &str = "none";
 
+/// Longest name of a program that is kept, in characters.
+const LONGEST_AGENT: usize = 256;
+
+/// Where a request comes from.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Origin {
+    /// Its trace id.
+    pub trace: String,
+    /// The other end of its connection. What a proxy says about others is not believed.
+    pub address: Option<IpAddr>,
+    /// The program, as it calls itself.
+    pub agent: Option<String>,
+}
+
+impl Origin {
+    fn of(request: &Request, trace: String) -> Self {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        let agent = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+        Self {
+            trace,
+            address: peer.map(|ConnectInfo(peer)| peer.ip().to_canonical()),
+            agent: agent.map(|agent| agent.chars().take(LONGEST_AGENT).collect()),
+        }
+    }
+}
+
 tokio::task_local! {
-    static TRACE: String;
+    static ORIGIN: Origin;
 }
 
 /// The trace id of the request in hand; a new one where there is none.
 pub(crate) fn trace_id() -> String {
-    TRACE.try_with(Clone::clone).unwrap_or_else(|_| new_trace())
+    ORIGIN.try_with(|origin| origin.trace.clone()).unwrap_or_else(|_| new_trace())
+}
+
+/// Where the request in hand comes from; nowhere outside of one.
+pub(crate) fn origin() -> Origin {
+    ORIGIN.try_with(Clone::clone).unwrap_or_else(|_| Origin { trace: new_trace(), ..Origin::default() })
 }
 
 /// Runs a request under its trace id, measures it and names it to the caller.
@@ -32,8 +64,9 @@ pub(crate) async fn observe(request: Request, next: Next) -> Response {
     let route = canonical(request.extensions().get::<MatchedPath>().map(MatchedPath::as_str));
     let span =
         tracing::info_span!("http.request", http.method = %request.method(), http.route = %route, trace.id = %trace);
+    let origin = Origin::of(&request, trace.clone());
     let begun = Instant::now();
-    let mut response = TRACE.scope(trace.clone(), next.run(request)).instrument(span.clone()).await;
+    let mut response = ORIGIN.scope(origin, next.run(request)).instrument(span.clone()).await;
     let (status, took) = (response.status(), begun.elapsed());
     metrics::answered(route, status, took);
     span.in_scope(|| tracing::debug!(http.status = status.as_u16(), http.took_us = took.as_micros(), "answered"));

@@ -2,6 +2,7 @@
 
 mod access;
 mod dna;
+mod fuzz;
 mod leads;
 mod operations;
 mod outside;
@@ -28,7 +29,7 @@ use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 
 use crate::auth::token::TokenIssuer;
-use crate::{AppState, Parts, router};
+use crate::{AppState, Parts, TwilioLine, router};
 use outside::Nobody;
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -62,6 +63,11 @@ struct Person {
 
 impl House {
     async fn open() -> Self {
+        Self::open_with(None).await
+    }
+
+    /// A house with a telephone line, whose callbacks are believed.
+    async fn open_with(twilio: Option<TwilioLine>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(Options {
             backend: Backend::Sqlite(folder.path().join("apex.db")),
@@ -102,9 +108,11 @@ impl House {
             context_ttl: HOUR,
             public_url: "https://apex.example".into(),
             body_limit: 1024 * 1024,
-            twilio: None,
+            body_within: Duration::from_secs(20),
+            twilio,
             sandbox: true,
             holds_effects: false,
+            rates: crate::Rates { requests_in_hand: 1000, ..crate::Rates::default() },
             allowed_origins: vec!["https://app.example".into()],
             closing,
         });

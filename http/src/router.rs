@@ -15,7 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::error::ApiError;
 use crate::state::AppState;
-use crate::{docs, health, observe, sms, v1, voice, webhooks};
+use crate::{docs, health, limits, observe, sms, v1, voice, webhooks};
 
 /// How long a request may take until its answer begins. Streams begin at once.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -33,6 +33,7 @@ pub fn router(state: AppState) -> Router {
         .layer(DefaultBodyLimit::max(state.body_limit()))
         .layer(from_fn(in_time))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(state.clone(), limits::guard))
         .layer(cors(state.allowed_origins()))
         .layer(from_fn(observe::observe))
         .layer(from_fn_with_state(state.clone(), last_answer))
@@ -84,6 +85,10 @@ fn cors(origins: &[String]) -> CorsLayer {
         return CorsLayer::new();
     }
     let name = HeaderName::from_static;
+    let exposed: Vec<_> = [header::ETAG, header::RETRY_AFTER, header::LOCATION, observe::REQUEST_ID]
+        .into_iter()
+        .chain(limits::HEADERS)
+        .collect();
     CorsLayer::new()
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
@@ -97,7 +102,7 @@ fn cors(origins: &[String]) -> CorsLayer {
             name("x-org-id"),
             name("traceparent"),
         ])
-        .expose_headers([header::ETAG, header::RETRY_AFTER, header::LOCATION, observe::REQUEST_ID])
+        .expose_headers(exposed)
         .max_age(CORS_MAX_AGE)
 }
 

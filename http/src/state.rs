@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use crate::auth::token::TokenIssuer;
 use crate::error::ApiError;
+use crate::limits::{Limits, Rates};
 use crate::reading::Readings;
 use crate::voice::signature::Verifier;
 
@@ -35,6 +36,7 @@ struct Inner {
     /// Puts copies back that the mirror has lost.
     refill: MirrorWriter,
     readings: Readings,
+    limits: Limits,
     hashing: Semaphore,
     looking: Semaphore,
 }
@@ -63,12 +65,16 @@ pub struct Parts {
     pub public_url: String,
     /// Largest request body, bytes.
     pub body_limit: usize,
+    /// How long a request body may take to arrive.
+    pub body_within: Duration,
     /// The telephone line; `None`: no callback is accepted.
     pub twilio: Option<TwilioLine>,
     /// Whether the outside is played by the sandbox.
     pub sandbox: bool,
     /// Whether nothing leaves until a person releases it.
     pub holds_effects: bool,
+    /// How much of it one may have.
+    pub rates: Rates,
     /// Origins whose browser pages may call the API.
     pub allowed_origins: Vec<String>,
     /// Becomes `true` when the node is stopping: streams end and readiness is withdrawn.
@@ -99,7 +105,8 @@ impl AppState {
     pub fn new(parts: Parts) -> Self {
         let refill = MirrorWriter::new(Arc::clone(&parts.mirror), REFILLED);
         let (hashing, looking) = (Semaphore::new(HASHES_AT_ONCE), Semaphore::new(LOOKS_AT_ONCE));
-        Self(Arc::new(Inner { parts, refill, readings: Readings::default(), hashing, looking }))
+        let limits = Limits::new(parts.rates, parts.store.clock().monotonic());
+        Self(Arc::new(Inner { parts, refill, readings: Readings::default(), limits, hashing, looking }))
     }
 
     /// The facts.
@@ -130,6 +137,11 @@ impl AppState {
     /// What the streams of a ticket share.
     pub(crate) fn readings(&self) -> &Readings {
         &self.0.readings
+    }
+
+    /// What was asked for of late, and by whom.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.0.limits
     }
 
     /// Recordings.
@@ -165,6 +177,11 @@ impl AppState {
     /// Largest request body, bytes.
     pub fn body_limit(&self) -> usize {
         self.0.parts.body_limit
+    }
+
+    /// How long a request body may take to arrive.
+    pub fn body_within(&self) -> Duration {
+        self.0.parts.body_within
     }
 
     /// The telephone line, if there is one.

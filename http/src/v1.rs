@@ -1,5 +1,7 @@
 //! The API of people and programs, one endpoint per file.
 
+mod api_keys;
+mod audit;
 mod auth;
 mod context;
 mod dead_letters;
@@ -23,6 +25,7 @@ use crate::state::AppState;
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .merge(auth::routes())
+        .merge(api_keys::routes())
         .routes(routes!(users::me))
         .merge(projects::routes())
         .merge(dna::routes())
@@ -35,4 +38,5 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .merge(leads::routes())
         .routes(routes!(recordings::recording))
         .routes(routes!(usage::usage))
+        .routes(routes!(audit::list_audit))
 }

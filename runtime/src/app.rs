@@ -9,13 +9,12 @@ use apex_actors::dial_lane::DialLane;
 use apex_actors::{Directory, RestartRule, Rules, World};
 use apex_config::{Config, DatabaseUrl, prices::Prices};
 use apex_http::auth::token::TokenIssuer;
-use apex_http::{AppState, Parts, TwilioLine};
+use apex_http::{AppState, Parts, Rates, TwilioLine};
 use apex_sandbox::Sandbox;
 use apex_storage::blob::Blobs;
 use apex_storage::mirror::{self, Mirror, MirrorWriter};
 use apex_storage::model::phone;
 use apex_storage::{Backend, Intake, LookupKey, Options, Store};
-use axum::serve::ListenerExt;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -26,6 +25,7 @@ use crate::cli::Pace;
 use crate::data_dir::{self, DataDir};
 use crate::outside::{self, Outside};
 use crate::planted;
+use crate::serve::{Patience, serve};
 use crate::telemetry;
 
 /// Most ticket copies that wait for the mirror; older ones are dropped, since a copy may be.
@@ -86,9 +86,10 @@ pub async fn start(config: Config, pace: Pace) -> anyhow::Result<Running> {
     let state = AppState::new(parts);
     warm.await?;
     directory.start_sweeping();
-    serve(&tasks, &stop, api, apex_http::router(state.clone()));
+    let patience = Patience::of(&config.server);
+    serve(&tasks, &stop, api, apex_http::router(state.clone()), patience);
     let operator = CancellationToken::new();
-    serve(&tasks, &operator, admin, apex_http::admin_router(state, move || prometheus.render()));
+    serve(&tasks, &operator, admin, apex_http::admin_router(state, move || prometheus.render()), patience);
     Ok(Running {
         api: api_url,
         admin: admin_url,
@@ -129,6 +130,7 @@ fn parts(
         context_ttl: config.redis.ttl,
         public_url: world.public_url.clone(),
         body_limit: config.limits.body_bytes,
+        body_within: config.server.body_within,
         twilio: Some(TwilioLine::new(
             &outside.telephone.account_sid,
             outside.telephone.auth_token.clone(),
@@ -136,6 +138,7 @@ fn parts(
         )),
         sandbox: outside.sandbox.is_some(),
         holds_effects: config.calls.hold_effects,
+        rates: rates(config),
         allowed_origins: config.server.allowed_origins.clone(),
         closing,
     })
@@ -241,6 +244,21 @@ fn lane_pace(config: &Config, outside: &Outside) -> u32 {
     if outside.sandbox.is_some() { 1000 } else { config.twilio.calls_per_second }
 }
 
+fn rates(config: &Config) -> Rates {
+    let is_behind_a_proxy = config.server.public_url.as_ref().is_some_and(|url| url.scheme() == "https");
+    if is_behind_a_proxy && config.limits.address_per_second > 0 {
+        tracing::warn!(
+            "APEX_ADDRESS_PER_SECOND counts a proxy as one client: set it to 0 and limit addresses at the proxy"
+        );
+    }
+    Rates {
+        organization_per_second: config.limits.organization_per_second,
+        address_per_second: config.limits.address_per_second,
+        logins_per_minute: config.limits.logins_per_minute,
+        requests_in_hand: config.limits.node_permits,
+    }
+}
+
 fn rules(config: &Config) -> Rules {
     Rules {
         ring_timeout: config.calls.ring_timeout,
@@ -261,15 +279,4 @@ fn rules(config: &Config) -> Rules {
         outcome_within: config.calls.outcome_within,
         restart: RestartRule::default(),
     }
-}
-
-fn serve(tasks: &TaskTracker, stop: &CancellationToken, listener: TcpListener, router: axum::Router) {
-    let stopped = stop.clone().cancelled_owned();
-    // Stream events are small: without this the kernel keeps one back until the one before it is acknowledged (40 ms).
-    let listener = listener.tap_io(|connection| drop(connection.set_nodelay(true)));
-    tasks.spawn(async move {
-        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
-            tracing::error!(%error, "the HTTP server ended");
-        }
-    });
 }

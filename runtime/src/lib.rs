@@ -9,4 +9,5 @@ mod lifecycle;
 mod outside;
 mod planted;
 pub mod providers;
+mod serve;
 mod telemetry;

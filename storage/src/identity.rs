@@ -5,14 +5,17 @@ use serde_json::Value;
 
 use crate::database::{Role, Store};
 use crate::error::StorageError;
+use crate::lookup_key::LookupKey;
 use crate::model::{OrgId, ProjectId, SessionId, UserId};
-use crate::sql::{Conn, sql};
+use crate::sql::{Conn, Query, Sql, sql};
+use crate::tenant::TenantTx;
 
 /// A transaction before a tenant is known. Dropped without `commit` it is rolled back.
 #[must_use]
 pub struct IdentityTx {
     conn: Conn,
     now: DateTime<Utc>,
+    lookup: LookupKey,
 }
 
 /// A person who signs in.
@@ -99,7 +102,18 @@ impl Store {
     ///
     /// `Database` when no connection is free or the server does not answer.
     pub async fn identity(&self) -> Result<IdentityTx, StorageError> {
-        Ok(IdentityTx { conn: self.begin(Role::Auth, None).await?, now: self.now() })
+        let conn = self.begin(Role::Auth, None).await?;
+        Ok(IdentityTx { conn, now: self.now(), lookup: self.lookup_key().clone() })
+    }
+
+    /// Begins a transaction before a tenant is known that will only read.
+    ///
+    /// # Errors
+    ///
+    /// `Database` when no connection is free or the server does not answer.
+    pub async fn identity_read(&self) -> Result<IdentityTx, StorageError> {
+        let conn = self.begin_read(Role::Auth, None).await?;
+        Ok(IdentityTx { conn, now: self.now(), lookup: self.lookup_key().clone() })
     }
 
     /// Where a public name leads: `kind` is slug, number, google or wordpress.
@@ -125,6 +139,32 @@ impl IdentityTx {
     /// `Database`: whether it was committed is then unknown.
     pub async fn commit(self) -> Result<(), StorageError> {
         self.conn.commit().await
+    }
+
+    /// When it began.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.now
+    }
+
+    pub(crate) fn query(&mut self, sql: Sql) -> Query<'_> {
+        self.conn.query(sql)
+    }
+
+    /// Goes on as the transaction of a tenant, with the role of requests from here on: what was done about people or routes and
+    /// what the tenant keeps of it become true together.
+    ///
+    /// # Errors
+    ///
+    /// `Database`.
+    pub async fn into_tenant(mut self, org: OrgId) -> Result<TenantTx, StorageError> {
+        if self.conn.is_postgres() {
+            let become_request = sql!(
+                pg "select set_config('role', 'app_rt', true), set_config('app.org_id', $1, true)"
+                lite "select '', $1"
+            );
+            let _: (String, String) = self.conn.query(become_request).bind(org.to_string()).one().await?;
+        }
+        Ok(TenantTx::over(self.conn, org, self.now, self.lookup))
     }
 
     /// Registers a person with an organisation of their own.

@@ -4,6 +4,8 @@
 //! [`FencedTx`], leads the group commit in [`Intake`], and placement, sweeps and the event relay [`SystemTx`]; sign-in and
 //! routing read through [`IdentityTx`]. What a row means is in [`model`], which does no I/O.
 
+mod api_key;
+mod audit;
 pub mod blob;
 mod bridge;
 mod call_inbox;
@@ -40,6 +42,8 @@ mod tables;
 mod tenant;
 mod ticket;
 
+pub use api_key::{ApiKey, ApiKeyFilter, KeyHolder, NewApiKey};
+pub use audit::{ActorKind, AuditEntry, AuditFilter, AuditRow};
 pub use bridge::{Bridge, BridgePlan, NewBridge};
 pub use call_inbox::{InboxRow, NewInboxRow};
 pub use contact::{Contact, ContactDraft};

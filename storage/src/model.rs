@@ -8,8 +8,8 @@ mod schedule;
 mod ticket;
 
 pub use id::{
-    BridgeId, ContactId, DeadLetterId, EffectId, EventId, InboxId, LeadId, OrgId, ProjectId, ScheduleId, SessionId,
-    TicketId, UsageId, UserId,
+    ApiKeyId, AuditId, BridgeId, ContactId, DeadLetterId, EffectId, EventId, InboxId, LeadId, OrgId, ProjectId,
+    ScheduleId, SessionId, TicketId, UsageId, UserId,
 };
 pub use lead::{LeadSource, LeadStatus};
 pub use schedule::MissedRuns;

@@ -33,6 +33,7 @@ pub const TABLES: &[Table] = &[
     table("memberships", TableClass::Identity),
     table("sessions", TableClass::Identity),
     table("project_routes", TableClass::Identity),
+    table("api_keys", TableClass::Identity),
     table("projects", TableClass::Tenant),
     table("idempotency_keys", TableClass::Tenant),
     table("parked_actors", TableClass::Tenant),
@@ -48,4 +49,5 @@ pub const TABLES: &[Table] = &[
     table("usage_ledger", TableClass::Tenant),
     table("dead_letters", TableClass::Tenant),
     table("schedules", TableClass::Tenant),
+    table("audit_log", TableClass::Tenant),
 ];

@@ -60,6 +60,11 @@ impl Store {
 }
 
 impl TenantTx {
+    /// A transaction that goes on as a tenant's.
+    pub(crate) fn over(conn: Conn, org: OrgId, now: DateTime<Utc>, lookup: LookupKey) -> Self {
+        Self { org, now, lookup, conn, _turn: None }
+    }
+
     /// Whose it is.
     pub fn org(&self) -> OrgId {
         self.org

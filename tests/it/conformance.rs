@@ -22,6 +22,8 @@ macro_rules! conformance {
     };
 }
 
+mod api_keys;
+mod audit;
 mod bridges;
 mod call_inbox;
 mod completeness;

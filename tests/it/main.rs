@@ -1,7 +1,9 @@
 //! Promises, each kept by the real program.
 
 mod alerts;
+mod api_keys;
 mod architecture;
+mod audit;
 mod callbacks;
 mod clock_jumps;
 mod configuration;
@@ -14,7 +16,9 @@ mod demo;
 mod disk_full;
 mod effects;
 mod health;
+mod hostile;
 mod leads;
+mod limits;
 mod parity;
 mod postgres_faults;
 mod redis_chaos;

@@ -153,3 +153,18 @@ async fn a_yaml_bomb_is_refused_and_the_program_lives() {
     assert!(status.is_client_error(), "{status} {body}");
     assert!(apex.terminate().await.success());
 }
+
+/// A NUL in a name is a mistake of the caller, and not of the database that cannot be asked about it.
+#[tokio::test]
+async fn a_nul_in_a_path_or_a_query_is_refused_before_the_database_is_asked() {
+    let apex = Apex::builder().postgres().start().await;
+    let owner = apex.owner("owner@kereru.example").await;
+    for path in ["/api/v1/projects/%00", "/api/v1/projects/a%00b/dna", "/api/v1/recordings/%00"] {
+        is_problem(&owner.get(path).await, 404, "not_found");
+    }
+    for query in ["/leads?project_id=%00", "/dead-letters?task=a%00", "/audit?actor=%00", "/effects?project_id=%00"] {
+        is_problem(&owner.get(&Client::v1(query)).await, 400, "nul_in_text");
+    }
+    assert!(!apex.stderr().contains("the database did not do its part"), "{}", apex.stderr());
+    assert_eq!(owner.get("/api/v1/leads?project_id=%2500").await.0, 404, "no NUL, but the text of one");
+}

@@ -279,6 +279,14 @@ mod tests {
         issuer().verify_access(&signed(&Header::new(Algorithm::HS256), change), now())
     }
 
+    /// Any header over these claims, signed with our key as HMAC: what somebody could make who mistakes it for a public one.
+    fn forged(header: &Value, claims: &str) -> String {
+        let signed = format!("{}.{claims}", URL_SAFE_NO_PAD.encode(header.to_string()));
+        let key = EncodingKey::from_secret(KEY.as_bytes());
+        let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &key, Algorithm::HS256).unwrap();
+        format!("{signed}.{signature}")
+    }
+
     #[test]
     fn an_access_token_says_who_is_calling() {
         let (token, issued) = issuer().issue_access(&subject(), Duration::minutes(15), now()).unwrap();
@@ -335,6 +343,85 @@ mod tests {
         let none = URL_SAFE_NO_PAD.encode(br#"{"alg":"none","typ":"JWT"}"#);
         for forged in [format!("{none}.{claims}."), format!("{none}.{claims}.{signature}"), "x".to_owned()] {
             assert!(matches!(issuer().verify_access(&forged, now()), Err(TokenError::Invalid(_))), "{forged}");
+        }
+    }
+
+    #[test]
+    fn a_token_that_names_another_algorithm_or_key_is_refused_whatever_it_is_signed_with() {
+        let (token, _) = issuer().issue_access(&subject(), Duration::minutes(15), now()).unwrap();
+        let claims = token.split('.').nth(1).unwrap();
+        for alg in [
+            "RS256", "RS512", "PS256", "ES256", "EdDSA", "HS384", "HS512", "hs256", "None", "NONE", "nOnE", "",
+            "HS256 ",
+        ] {
+            let forged = forged(&json!({ "alg": alg, "typ": "JWT" }), claims);
+            assert!(matches!(issuer().verify_access(&forged, now()), Err(TokenError::Invalid(_))), "{alg}");
+        }
+        for header in [json!({}), json!({ "alg": null }), json!({ "alg": ["HS256"] }), json!([]), json!("HS256")] {
+            assert!(issuer().verify_access(&forged(&header, claims), now()).is_err(), "{header}");
+        }
+        // There is one key: a name for another one, even for a file, is not looked at.
+        let named = forged(&json!({ "alg": "HS256", "typ": "JWT", "kid": "../../dev/null" }), claims);
+        assert!(issuer().verify_access(&named, now()).is_ok());
+        for brings in ["jku", "x5u"] {
+            let header = json!({ "alg": "HS256", brings: "https://evil.example/keys" });
+            assert!(issuer().verify_access(&forged(&header, claims), now()).is_err(), "{brings}");
+        }
+        let key = json!({ "alg": "HS256", "jwk": { "kty": "oct", "k": URL_SAFE_NO_PAD.encode("x".repeat(32)) } });
+        assert!(issuer().verify_access(&forged(&key, claims), now()).is_err());
+    }
+
+    #[test]
+    fn a_token_that_is_cut_lengthened_or_changed_by_a_bit_is_refused() {
+        let (token, _) = issuer().issue_access(&subject(), Duration::minutes(15), now()).unwrap();
+        for length in 0..token.len() {
+            assert!(issuer().verify_access(&token[..length], now()).is_err(), "cut to {length}");
+        }
+        for surplus in [".", "=", "A", ".e30", " ", "\0"] {
+            assert!(issuer().verify_access(&format!("{token}{surplus}"), now()).is_err(), "{surplus:?}");
+        }
+        for at in 0..token.len() {
+            let mut bytes = token.clone().into_bytes();
+            bytes[at] ^= 1;
+            let changed = String::from_utf8(bytes).unwrap();
+            assert!(issuer().verify_access(&changed, now()).is_err(), "changed at {at}: {changed}");
+        }
+    }
+
+    #[test]
+    fn a_claim_of_another_type_is_refused() {
+        for (claim, value) in [
+            ("exp", json!("1795093200")),
+            ("exp", json!(-1)),
+            ("exp", json!(1e300)),
+            ("exp", json!(null)),
+            ("nbf", json!("soon")),
+            ("iat", json!(i64::MAX)),
+            ("nbf", json!(i64::MAX)),
+            ("iss", json!(["evil"])),
+            ("aud", json!([])),
+            ("aud", json!({})),
+            ("sub", json!("owner")),
+            ("sub", json!(1)),
+            ("org_id", json!("*")),
+            ("typ", json!("stream")),
+            ("typ", json!(["access"])),
+        ] {
+            assert!(altered(|claims| claims[claim] = value.clone()).is_err(), "{claim}: {value}");
+        }
+        assert!(matches!(altered(|claims| claims["exp"] = json!(1_795_089_600)), Err(TokenError::Expired)));
+    }
+
+    #[test]
+    fn a_refresh_token_or_an_api_key_is_no_access_token() {
+        for prefix in [REFRESH_PREFIX, API_KEY_PREFIX] {
+            let (secret, _) = new_secret(prefix);
+            for read in [
+                issuer().verify_access(secret.expose_secret(), now()),
+                issuer().verify_stream(secret.expose_secret(), now()),
+            ] {
+                assert!(matches!(read, Err(TokenError::Invalid(_))), "{prefix}");
+            }
         }
     }
 

@@ -83,7 +83,7 @@ async fn open_session(
     family: Option<SessionId>,
 ) -> Result<SignedIn, ApiError> {
     let now = app.now();
-    let caller = Caller { user: user.id, org: member.org_id, role: Role::named(&member.role) };
+    let caller = Caller { user: user.id, org: member.org_id, role: Role::named(&member.role), key: None };
     let (access_token, claims) = app.tokens().issue_access(&caller.subject(), app.access_ttl(), now)?;
     let (refresh_token, hash) = new_secret(REFRESH_PREFIX);
     let id = SessionId::new();

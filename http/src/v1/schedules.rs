@@ -14,7 +14,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -116,6 +116,13 @@ fn next(
 async fn check_task(tx: &mut TenantTx, project: ProjectId, task: &str, params: &Value) -> Result<(), ApiError> {
     schedulable(task, params)?;
     lead(tx, project, params).await.map(drop)
+}
+
+/// What the audit log tells of a schedule: when what runs, and nothing that somebody wrote.
+fn facts(schedule: &Schedule) -> Value {
+    let Schedule { cron, timezone, task, missed, next_at, version, project_id, .. } = schedule;
+    json!({ "project": project_id, "cron": cron, "timezone": timezone, "task": task, "missed": missed,
+            "enabled": next_at.is_some(), "version": version })
 }
 
 /// A name without blanks around it.

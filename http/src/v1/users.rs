@@ -1,5 +1,6 @@
 //! `GET /users/me`.
 
+use apex_storage::Member;
 use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -17,7 +18,7 @@ pub(crate) struct Me {
     user: UserBody,
     /// The one that this request is for.
     organization: OrganizationBody,
-    /// All of the caller's; name another one in `x-org-id`.
+    /// All of the caller's; name another one in `x-org-id`. A program with an API key sees only its own.
     organizations: Vec<OrganizationBody>,
 }
 
@@ -33,6 +34,7 @@ pub(crate) async fn me(State(app): State<AppState>, caller: Caller) -> Result<Js
     let user = tx.user(caller.user).await?.ok_or_else(gone)?;
     let members = tx.memberships(caller.user).await?;
     let here = members.iter().find(|member| member.org_id == caller.org).cloned().ok_or_else(gone)?;
-    let organizations = members.into_iter().map(Into::into).collect();
+    let shown = |member: &Member| caller.key.is_none() || member.org_id == caller.org;
+    let organizations = members.into_iter().filter(shown).map(Into::into).collect();
     Ok(Json(Me { user: user.into(), organization: here.into(), organizations }))
 }

@@ -1,7 +1,7 @@
 //! A request of Twilio's, proved and read. Nothing that is not signed gets further than this.
 
 use apex_actors::callback::CallbackRef;
-use axum::body::{Bytes, to_bytes};
+use axum::body::Bytes;
 use axum::extract::{FromRequest, OriginalUri, Query, Request};
 use axum::http::{HeaderMap, Uri};
 use sha2::{Digest, Sha256};
@@ -9,6 +9,7 @@ use url::form_urlencoded;
 
 use super::signature::{SETTINGS_HEADER, SIGNATURE_HEADER, Verifier, candidates};
 use crate::error::ApiError;
+use crate::extract::whole;
 use crate::state::AppState;
 
 /// Longest body of a callback, bytes.
@@ -82,7 +83,7 @@ impl FromRequest<AppState> for Callback {
         let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |OriginalUri(uri)| uri);
         let Some(twilio) = state.twilio() else { return Err(refused(uri, "no account is configured")) };
         let proof = Proof::read(&parts.headers).ok_or_else(|| refused(uri, "signature missing or of another kind"))?;
-        let body = to_bytes(body, MAX_BYTES).await.map_err(|_| ApiError::too_large(MAX_BYTES))?;
+        let body = whole(body, MAX_BYTES, state.body_within()).await?;
         if proof.fits(&twilio.verifier, state.public_url(), uri, &body) {
             Ok(Self::read(uri, &body))
         } else {

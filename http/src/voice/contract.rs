@@ -62,7 +62,12 @@ impl IntoResponses for Spoken {
             .description("A TwiML document; when the rows cannot be had in time, an apology")
             .content("text/xml", ContentBuilder::new().schema(Some(text)).build())
             .build();
-        answers([("200", script), ("403", problem("Invalid signature")), ("413", problem("Body too large"))])
+        answers([
+            ("200", script),
+            ("403", problem("Invalid signature")),
+            ("413", problem("Body too large")),
+            ("429", problem("Invalid signature too often")),
+        ])
     }
 }
 
@@ -75,6 +80,7 @@ impl IntoResponses for Noted {
             ("204", Response::new("Kept")),
             ("403", problem("Invalid signature")),
             ("413", problem("Body too large")),
+            ("429", problem("Invalid signature too often")),
             ("503", problem("Not kept: the rows cannot be had")),
         ])
     }

@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use apex_storage::model::{LeadSource, TicketId};
 use apex_storage::{LeadIntake, Route, Store};
-use axum::body::{Body, Bytes, to_bytes};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -65,11 +64,6 @@ pub(super) async fn project(store: &Store, kind: &str, slug: Option<&str>) -> Re
 pub(super) fn opens(route: &Route, secret: Option<&str>) -> bool {
     let (Some(kept), Some(secret)) = (&route.secret_hash, secret) else { return false };
     token::hash(secret).ct_eq(kept.as_slice()).into()
-}
-
-/// The whole body, if it is not larger than `limit` bytes.
-pub(super) async fn body(body: Body, limit: usize) -> Result<Bytes, ApiError> {
-    to_bytes(body, limit).await.map_err(|_| ApiError::too_large(limit))
 }
 
 /// The sender's id, or its hash when it is too long to be a key.

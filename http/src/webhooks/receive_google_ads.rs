@@ -10,6 +10,7 @@ use super::google_ads::{self, GoogleLead};
 use super::intake::{self, LeadReceipt, Received};
 use super::parameter;
 use crate::error::ApiError;
+use crate::extract::whole;
 use crate::problem::Problem;
 use crate::state::AppState;
 
@@ -30,6 +31,7 @@ const MAX_BYTES: usize = 64 * 1024;
         (status = 403, description = "Wrong key", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "Unknown project", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "More than 64 KiB", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Wrong key too often", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not stored: send it again", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -40,7 +42,7 @@ pub(super) async fn receive_google_ads(
 ) -> Result<Json<LeadReceipt>, ApiError> {
     let begun = state.store().clock().monotonic();
     let route = intake::project(state.store(), "google", parameter(&uri, "project_id").as_deref()).await?;
-    let body = intake::body(body, MAX_BYTES).await?;
+    let body = whole(body, MAX_BYTES, state.body_within()).await?;
     let lead = google_ads::read(&body).map_err(|error| ApiError::malformed_json(error.to_string()))?;
     if !intake::opens(&route, lead.google_key.as_deref()) {
         return Err(ApiError::wrong_proof("wrong_key", "google_key is not the key of this project"));

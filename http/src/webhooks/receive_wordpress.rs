@@ -11,6 +11,7 @@ use super::fields::FormFields;
 use super::intake::{self, LeadReceipt, Received};
 use super::{parameter, wordpress};
 use crate::error::ApiError;
+use crate::extract::whole;
 use crate::problem::Problem;
 use crate::state::AppState;
 
@@ -39,6 +40,7 @@ const SAME_WITHIN_S: i64 = 600;
         (status = 403, description = "Wrong token", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "Unknown project", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "More than 1 MiB", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Wrong token too often", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not stored: send it again", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -53,7 +55,7 @@ pub(super) async fn receive_wordpress(
     if !intake::opens(&route, parameter(&uri, "token").as_deref()) {
         return Err(ApiError::wrong_proof("wrong_token", "token is not the webhook token of this project"));
     }
-    let body = intake::body(body, MAX_BYTES).await?;
+    let body = whole(body, MAX_BYTES, state.body_within()).await?;
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let fields = wordpress::read_any(kind, body).await;
     intake::accept(&state, &route, received(fields, state.now()), begun).await.map(Json)

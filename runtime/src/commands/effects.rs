@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 use apex_config::{Config, DatabaseUrl};
 use apex_storage::model::OrgId;
-use apex_storage::{DecidedEffect, Effect, EffectFilter, EffectVerdict, Store, TenantTx};
+use apex_storage::{ActorKind, AuditEntry, DecidedEffect, Effect, EffectFilter, EffectVerdict, Store, TenantTx};
 use clap::Subcommand;
 use serde_json::json;
 
@@ -116,7 +116,11 @@ async fn decide(store: &Store, decision: &Decision, verdict: EffectVerdict) -> a
     for org in orgs(store).await? {
         let mut tx = store.tenant(org).await?;
         let Some(filter) = decision.chosen.filter(&mut tx, store.now()).await? else { continue };
-        decided.extend(tx.decide_effects(&filter, verdict, OPERATOR).await?);
+        let effects = tx.decide_effects(&filter, verdict, OPERATOR).await?;
+        for effect in &effects {
+            tell(&mut tx, effect, verdict).await?;
+        }
+        decided.extend(effects);
         tx.commit().await?;
     }
     if decision.json {
@@ -125,6 +129,25 @@ async fn decide(store: &Store, decision: &Decision, verdict: EffectVerdict) -> a
         return Ok(format!("{}\n", json!({ "count": decided.len(), "data": data })));
     }
     Ok(show::decided(&decided, verdict))
+}
+
+/// The organisation reads in its audit log what its operator did.
+async fn tell(tx: &mut TenantTx, effect: &DecidedEffect, verdict: EffectVerdict) -> anyhow::Result<()> {
+    let (action, id) = (format!("effect.{}", verdict.as_str()), effect.id.to_string());
+    let after = json!({ "verdict": verdict.as_str(), "ticket_id": effect.ticket_id });
+    let entry = AuditEntry {
+        actor: OPERATOR,
+        actor_kind: ActorKind::Operator,
+        ip: None,
+        user_agent: None,
+        action: &action,
+        resource_kind: "effect",
+        resource_id: &id,
+        before: None,
+        after: Some(&after),
+        trace_id: None,
+    };
+    Ok(tx.audit(&entry).await?)
 }
 
 async fn orgs(store: &Store) -> anyhow::Result<Vec<OrgId>> {

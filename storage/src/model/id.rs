@@ -68,4 +68,8 @@ ids! {
     UsageId,
     /// One refresh token.
     SessionId,
+    /// One key of a program.
+    ApiKeyId,
+    /// One entry of the audit log.
+    AuditId,
 }

@@ -11,8 +11,8 @@ use crate::{Postgres, Redis, leftovers};
 
 /// The environment that a program inherits from the test; everything else is set here or not at all.
 const INHERITED: [&str; 2] = ["PATH", "HOME"];
-/// Short waits, so that a test of a lost callback does not take a minute.
-const QUICK: [(&str, &str); 7] = [
+/// Short waits, so that a test of a lost callback does not take a minute; and no limits, since all tests come from one address.
+const QUICK: [(&str, &str); 10] = [
     ("RUST_LOG", "info"),
     ("APEX_SWEEP_MILLISECONDS", "100"),
     ("TWILIO_CALLS_PER_SECOND", "1000"),
@@ -20,6 +20,9 @@ const QUICK: [(&str, &str); 7] = [
     ("APEX_CALL_SILENT_SECONDS", "1"),
     ("APEX_RECORDING_WAIT_SECONDS", "2"),
     ("APEX_ADMIN_BIND", "127.0.0.1:0"),
+    ("APEX_ORGANIZATION_PER_SECOND", "0"),
+    ("APEX_ADDRESS_PER_SECOND", "0"),
+    ("APEX_LOGINS_PER_MINUTE", "0"),
 ];
 
 /// Describes a program; [`Builder::start`] starts it.

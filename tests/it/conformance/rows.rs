@@ -23,7 +23,7 @@ pub(super) type Rows = BTreeMap<&'static str, Vec<String>>;
 /// Tables whose rows name a tenant.
 fn tables() -> impl Iterator<Item = &'static str> {
     let tenants = TABLES.iter().filter(|table| table.class == TableClass::Tenant).map(|table| table.name);
-    tenants.chain(["memberships", "sessions", "project_routes", "placement"])
+    tenants.chain(["memberships", "sessions", "api_keys", "project_routes", "placement"])
 }
 
 impl Place {

@@ -70,7 +70,7 @@ async fn sweeps_see_ids_states_and_times_only() -> Result<()> {
             assert!(answer.is_ok() || answer == Err(FORBIDDEN.to_owned()), "{table}.{column}: {answer:?}");
         }
     }
-    for table in ["users", "sessions", "memberships", "organizations", "project_routes"] {
+    for table in ["users", "sessions", "api_keys", "memberships", "organizations", "project_routes"] {
         assert_eq!(read("*", table).await?, Err(FORBIDDEN.to_owned()), "{table}");
     }
     let number = "update events set position = null".to_owned();

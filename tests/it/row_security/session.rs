@@ -4,8 +4,8 @@ use anyhow::{Context, Result};
 use apex_storage::model::call::Report;
 use apex_storage::model::{EffectId, MissedRuns, OrgId, ScheduleId};
 use apex_storage::{
-    ContactDraft, NewBridge, NewEffect, NewEvent, NewInboxRow, NewSchedule, ParkedActor, Store, TABLES, TableClass,
-    TenantTx, UsageEntry,
+    ActorKind, AuditEntry, ContactDraft, NewBridge, NewEffect, NewEvent, NewInboxRow, NewSchedule, ParkedActor, Store,
+    TABLES, TableClass, TenantTx, UsageEntry,
 };
 use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -150,8 +150,26 @@ async fn fill(bed: &TwoTenants, tenant: Tenant) -> Result<()> {
     let ticket = tx.ticket(work.ticket).await?.context("the ticket")?;
     tx.bury(&ticket, "crashed").await?;
     schedule(&mut tx, tenant).await?;
+    audited(&mut tx).await?;
     tx.commit().await?;
     lead_key(&bed.store, tenant).await
+}
+
+/// One change that was told.
+async fn audited(tx: &mut TenantTx) -> Result<()> {
+    let entry = AuditEntry {
+        actor: "row_security",
+        actor_kind: ActorKind::System,
+        ip: None,
+        user_agent: None,
+        action: "lead.update",
+        resource_kind: "lead",
+        resource_id: "1",
+        before: None,
+        after: None,
+        trace_id: None,
+    };
+    Ok(tx.audit(&entry).await?)
 }
 
 /// One that is due.

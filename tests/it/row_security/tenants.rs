@@ -91,7 +91,7 @@ async fn the_login_itself_sees_no_row_of_any_tenant() -> Result<()> {
 async fn journals_are_only_appended() -> Result<()> {
     let session = Session::begin().await?;
     let org = Some(session.bed.a.org);
-    for table in ["ticket_events", "lead_keys", "usage_ledger"] {
+    for table in ["ticket_events", "lead_keys", "usage_ledger", "audit_log"] {
         for change in [format!("update {table} set org_id = org_id"), format!("delete from {table}")] {
             assert_eq!(session.change(RT, org, change.clone()).await?, Err(FORBIDDEN.to_owned()), "{change}");
         }

@@ -84,6 +84,9 @@ pub(super) const TABLE: &[Entry] = &[
     entry("POST /auth/logout", Wall::Public, 204).body(nonsense),
     entry("POST /auth/stream-ticket", Wall::Own, 200),
     entry("GET /users/me", Wall::Own, 200),
+    entry("GET /api-keys", Wall::Own, 200),
+    entry("POST /api-keys", Wall::Own, 201).body(|| json!({"name": "CRM"})),
+    entry("GET /audit", Wall::Own, 200),
     entry("GET /projects", Wall::Own, 200),
     entry("POST /projects", Wall::Own, 409).body(|| json!({"project_id": "canary", "business_name": "Tūī Roofing"})),
     entry("GET /projects/{project_id}", Wall::Tenant, 200),
@@ -135,6 +138,7 @@ pub(super) const TABLE: &[Entry] = &[
     entry("POST /voice/transcription", Wall::Signature, 403),
     entry("POST /sms/incoming", Wall::Signature, 403),
     entry("POST /sms/status", Wall::Signature, 403),
+    entry("DELETE /api-keys/{id}", Wall::Tenant, 204),
     entry("DELETE /schedules/{id}", Wall::Tenant, 204),
     entry("DELETE /leads/{id}", Wall::Tenant, 409), // it was called
     entry("DELETE /projects/{project_id}", Wall::Tenant, 204),

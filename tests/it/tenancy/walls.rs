@@ -34,6 +34,9 @@ struct Estate {
     effect: String,
     dead_letter: String,
     schedule: String,
+    api_key: String,
+    /// A key of A's that was taken back.
+    revoked: String,
 }
 
 impl Estate {
@@ -71,7 +74,25 @@ impl Estate {
                           "params": {"action": "notify_sms", "text": CANARY}});
         let made = owner.ok("schedule", owner.post_json("/api/v1/schedules", &body).await);
         let schedule = text(&made, "id").to_owned();
-        Self { scene, owner, stranger, expired, context, lead, recording, effect, dead_letter, schedule }
+        let key = async || owner.ok("key", owner.post_json("/api/v1/api-keys", &json!({"name": CANARY})).await);
+        let api_key = text(&key().await, "id").to_owned();
+        let over = key().await;
+        owner.ok("revoke", owner.delete(&format!("/api/v1/api-keys/{}", text(&over, "id"))).await);
+        let revoked = text(&over, "key").to_owned();
+        Self {
+            scene,
+            owner,
+            stranger,
+            expired,
+            context,
+            lead,
+            recording,
+            effect,
+            dead_letter,
+            schedule,
+            api_key,
+            revoked,
+        }
     }
 
     /// Calls an operation as somebody.
@@ -83,6 +104,7 @@ impl Estate {
             Some("effects") => &self.effect,
             Some("dead-letters") => &self.dead_letter,
             Some("schedules") => &self.schedule,
+            Some("api-keys") => &self.api_key,
             _ => &self.context,
         };
         let path = path.replace("{project_id}", "canary").replace("{id}", id);
@@ -134,6 +156,7 @@ on_both_stores! {
             ("nobody", anonymous.clone()),
             ("garbage", anonymous.with_token("garbage")),
             ("an expired token", anonymous.with_token(&estate.expired)),
+            ("a revoked key", anonymous.with_token(&estate.revoked)),
         ];
         for entry in TABLE {
             for (name, client) in &strangers {

@@ -36,6 +36,7 @@ pub(crate) async fn login(
     State(app): State<AppState>,
     Json(LoginRequest { email, password }): Json<LoginRequest>,
 ) -> Result<Json<SignedIn>, ApiError> {
+    app.limits().sign_in(&known_as(&email), app.store().clock().monotonic())?;
     let user = find(&app, &email).await?;
     let stored = user.as_ref().map(|user| user.password_hash.clone());
     let fits = app.hash_aside(move || password::verify(&password, stored.as_deref())).await?;
@@ -44,13 +45,19 @@ pub(crate) async fn login(
     let member = home(&mut tx, &user).await?;
     let signed_in = open_session(&app, &mut tx, user, member, None).await?;
     tx.commit().await?;
+    app.limits().signed_in(&known_as(&email));
     Ok(Json(signed_in))
 }
 
 /// Reads in a transaction of its own: a hash takes long, and holds no connection meanwhile.
 async fn find(app: &AppState, email: &str) -> Result<Option<User>, ApiError> {
     let mut tx = app.store().identity().await?;
-    Ok(tx.user_by_email(&email.trim().to_lowercase()).await?)
+    Ok(tx.user_by_email(&known_as(email)).await?)
+}
+
+/// However somebody spells their address, it is one.
+fn known_as(email: &str) -> String {
+    email.trim().to_lowercase()
 }
 
 async fn home(tx: &mut IdentityTx, user: &User) -> Result<Member, ApiError> {

@@ -3,10 +3,11 @@
 use apex_storage::model::TicketId;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::from_rows;
 use crate::access::Caller;
+use crate::audit::Change;
 use crate::docs::Failures;
 use crate::error::ApiError;
 use crate::extract::{Json, Path};
@@ -37,6 +38,9 @@ pub(crate) async fn cancel_context(
     if !asked {
         return Err(ApiError::conflict("already_ended", format!("the task is over: {}", ticket.state)));
     }
+    let before = json!({ "state": ticket.state, "cancel_requested": false });
+    let change = Change::new("ticket.cancel", "ticket", id.0).before(before);
+    change.after(json!({ "cancel_requested": true })).tell(&mut tx, &caller).await?;
     tx.commit().await?;
     app.directory().nudge(caller.org, ticket.project_id, id, &ticket.actor);
     Ok((StatusCode::ACCEPTED, Json(body)))

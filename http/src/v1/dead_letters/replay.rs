@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::access::Caller;
+use crate::audit::Change;
 use crate::docs::Failures;
 use crate::error::ApiError;
 use crate::extract::{Json, Path};
@@ -47,6 +48,8 @@ pub(crate) async fn replay_dead_letter(
         Turn::First(taken) => taken,
     };
     let ticket = reopen(&mut tx, letter.ticket_id, &caller.user.to_string()).await?;
+    let after = json!({ "ticket_id": ticket.id });
+    Change::new("dead_letter.replay", "dead_letter", id.0).after(after).tell(&mut tx, &caller).await?;
     let answer = json!(RunAnswer::processing(ticket.id, &ticket.task, tx.now()));
     taken.keep(&mut tx, 202, &answer).await?;
     tx.commit().await?;

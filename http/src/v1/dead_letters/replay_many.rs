@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::access::{self, Caller};
+use crate::audit::Change;
 use crate::docs::Failures;
 use crate::error::ApiError;
 use crate::extract::Json;
@@ -81,7 +82,7 @@ pub(crate) async fn replay_dead_letters(
         Turn::Again(answer) => return Ok(Json(answer)),
         Turn::First(taken) => taken,
     };
-    let begun = begin(&mut tx, &letters, &caller.user.to_string()).await?;
+    let begun = begin(&mut tx, &caller, &letters).await?;
     let body = |(letter, ticket): &(DeadLetterId, Ticket)| ReplayedLetter { id: letter.0, context_id: ticket.id.0 };
     let answer = json!(ReplayedLetters { count: begun.len(), data: begun.iter().map(body).collect() });
     taken.keep(&mut tx, 200, &answer).await?;
@@ -94,11 +95,20 @@ pub(crate) async fn replay_dead_letters(
 }
 
 /// A ticket with two letters is begun once: the second time it is not over.
-async fn begin(tx: &mut TenantTx, letters: &[DeadLetter], by: &str) -> Result<Vec<(DeadLetterId, Ticket)>, ApiError> {
+async fn begin(
+    tx: &mut TenantTx,
+    caller: &Caller,
+    letters: &[DeadLetter],
+) -> Result<Vec<(DeadLetterId, Ticket)>, ApiError> {
+    let by = caller.user.to_string();
     let mut begun = Vec::new();
     for letter in letters {
-        match reopen(tx, letter.ticket_id, by).await {
-            Ok(ticket) => begun.push((letter.id, ticket)),
+        match reopen(tx, letter.ticket_id, &by).await {
+            Ok(ticket) => {
+                let after = json!({ "ticket_id": ticket.id });
+                Change::new("dead_letter.replay", "dead_letter", letter.id.0).after(after).tell(tx, caller).await?;
+                begun.push((letter.id, ticket));
+            }
             Err(error) if matches!(error.code(), "not_retryable" | "not_found") => {}
             Err(error) => return Err(error),
         }

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::{EffectKind, read_to};
 use crate::access::{self, Caller};
+use crate::audit::Change;
 use crate::error::ApiError;
 use crate::idempotency::{Key, Turn};
 use crate::state::AppState;
@@ -125,9 +126,9 @@ pub(super) async fn decide(
     verdict: EffectVerdict,
     chosen: &ChosenEffects,
 ) -> Result<Value, ApiError> {
-    let route = match verdict {
-        EffectVerdict::Release => "POST /api/v1/effects/release",
-        EffectVerdict::Cancel => "POST /api/v1/effects/cancel",
+    let (route, action) = match verdict {
+        EffectVerdict::Release => ("POST /api/v1/effects/release", "effect.release"),
+        EffectVerdict::Cancel => ("POST /api/v1/effects/cancel", "effect.cancel"),
     };
     let mut tx = app.store().tenant(caller.org).await?;
     let filter = chosen.filter(&mut tx).await?;
@@ -136,6 +137,10 @@ pub(super) async fn decide(
         Turn::First(taken) => taken,
     };
     let decided = tx.decide_effects(&filter, verdict, &caller.user.to_string()).await?;
+    for effect in &decided {
+        let after = json!({ "verdict": verdict.as_str(), "ticket_id": effect.ticket_id });
+        Change::new(action, "effect", effect.id.0).after(after).tell(&mut tx, caller).await?;
+    }
     let answer = json!(Decided::of(&decided));
     taken.keep(&mut tx, 200, &answer).await?;
     tx.commit().await?;

@@ -3,9 +3,11 @@
 use apex_storage::model::LeadId;
 use axum::extract::State;
 use axum::http::StatusCode;
+use serde_json::json;
 
 use super::show::find;
 use crate::access::Caller;
+use crate::audit::Change;
 use crate::docs::Failures;
 use crate::error::ApiError;
 use crate::extract::Path;
@@ -30,10 +32,12 @@ pub(crate) async fn delete_lead(
     Path(id): Path<LeadId>,
 ) -> Result<StatusCode, ApiError> {
     let mut tx = app.store().tenant(caller.org).await?;
-    find(&mut tx, id).await?;
+    let (lead, _) = find(&mut tx, id).await?;
     if !tx.delete_lead(id).await? {
         return Err(ApiError::conflict("lead_has_calls", "the lead was called; disqualify it instead"));
     }
+    let before = json!({ "status": lead.status, "project": lead.project_id });
+    Change::new("lead.delete", "lead", id.0).before(before).tell(&mut tx, &caller).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

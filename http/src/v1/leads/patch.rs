@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use super::show::find;
 use super::{LONGEST_EMAIL, LONGEST_MESSAGE, LONGEST_NAME, LeadBody, read_optional, read_phone};
 use crate::access::Caller;
+use crate::audit::{Change, changed};
 use crate::docs::Failures;
 use crate::error::ApiError;
 use crate::extract::{IfMatch, Json, Path};
@@ -77,7 +78,7 @@ pub(super) async fn change(
         if version.is_some_and(|version| version != lead.version) {
             return Err(ApiError::version_mismatch(json!(LeadBody::of(lead, &project.slug))));
         }
-        if let Some(body) = try_once(&mut tx, lead, &project, request).await? {
+        if let Some(body) = try_once(&mut tx, caller, lead, &project, request).await? {
             tx.commit().await?;
             return Ok(body);
         }
@@ -88,6 +89,7 @@ pub(super) async fn change(
 /// `None`: somebody else changed it first.
 async fn try_once(
     tx: &mut TenantTx,
+    caller: &Caller,
     lead: Lead,
     project: &Project,
     request: &PatchLead,
@@ -96,8 +98,24 @@ async fn try_once(
     if !tx.patch_lead(lead.id, &patch, Some(lead.version)).await? {
         return Ok(None);
     }
-    let (lead, project) = find(tx, lead.id).await?;
+    let old = lead;
+    let (lead, project) = find(tx, old.id).await?;
+    told(&old, &lead).tell(tx, caller).await?;
     Ok(Some(LeadBody::of(lead, &project.slug)))
+}
+
+/// Which of the person's own words were changed, and not to what.
+fn told(old: &Lead, new: &Lead) -> Change {
+    let words = changed([
+        ("name", old.name != new.name),
+        ("phone", old.phone_raw != new.phone_raw || old.phone != new.phone),
+        ("email", old.email != new.email),
+        ("message", old.message != new.message),
+    ]);
+    let facts = |lead: &Lead| json!({ "version": lead.version, "status": lead.status, "score": lead.score });
+    let mut after = facts(new);
+    after["changed"] = json!(words);
+    Change::new("lead.update", "lead", new.id.0).before(facts(old)).after(after)
 }
 
 fn checked(request: &PatchLead, lead: &Lead, project: &Project) -> Result<LeadPatch, ApiError> {

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use super::{ProjectBody, add_routes};
 use crate::access::Caller;
+use crate::audit::Change;
 use crate::docs::Failures;
 use crate::error::ApiError;
 use crate::extract::{Json, etag};
@@ -92,6 +93,8 @@ async fn write(app: &AppState, caller: &Caller, id: ProjectId, request: &Checked
     let mut tx = app.store().tenant(caller.org).await?;
     tx.create_project(&NewProject { id, slug, business_name, dna_custom: dna }).await?;
     let project = tx.project(id).await?.ok_or_else(|| ApiError::not_found("project"))?;
+    let after = json!({ "project_id": slug, "version": project.version });
+    Change::new("project.create", "project", id.0).after(after).tell(&mut tx, caller).await?;
     tx.commit().await?;
     Ok(project)
 }

@@ -2,8 +2,10 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use serde_json::json;
 
 use crate::access::Caller;
+use crate::audit::Change;
 use crate::docs::Failures;
 use crate::error::ApiError;
 use crate::extract::Path;
@@ -26,7 +28,10 @@ pub(crate) async fn delete_project(
     let route = app.store().route("slug", &slug).await?.filter(|route| route.org_id == caller.org);
     let project = route.ok_or_else(|| ApiError::not_found("project"))?.project_id;
     let mut tx = app.store().tenant(caller.org).await?;
-    tx.delete_project(project).await?;
+    if tx.delete_project(project).await? {
+        let before = json!({ "project_id": slug });
+        Change::new("project.delete", "project", project.0).before(before).tell(&mut tx, &caller).await?;
+    }
     tx.commit().await?;
     let mut tx = app.store().identity().await?;
     tx.remove_routes(caller.org, project).await?;

@@ -4,12 +4,13 @@ use apex_storage::{Project, StorageError};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{ProjectBody, SecretKind, Secrets};
 use crate::access::{self, Caller};
+use crate::audit::{Change, changed};
 use crate::docs::Failures;
 use crate::error::ApiError;
 use crate::extract::{IfMatch, Json, Path, etag};
@@ -30,7 +31,7 @@ pub(crate) struct PatchProject {
 }
 
 /// A secret to replace.
-#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Rotate {
     GoogleKey,
@@ -63,7 +64,7 @@ pub(crate) async fn patch_project(
     caller.require_admin()?;
     let name = request.business_name.as_deref().map(|name| business_name(name, LONGEST_NAME)).transpose()?;
     let project = rename(&app, &caller, &slug, name.as_deref(), version).await?;
-    let secrets = rotate(&app, &project, &request.rotate).await?;
+    let secrets = rotate(&app, &caller, &project, &request.rotate).await?;
     let tag = [(header::ETAG, etag(project.version))];
     Ok((tag, Json(ProjectBody::of(project, app.public_url(), secrets))).into_response())
 }
@@ -91,6 +92,7 @@ async fn rename(
     let name = name.unwrap_or(&project.business_name);
     let is_stale = expected != project.version
         || tx.update_project(project.id, name, &project.dna_custom, Some(expected)).await?.is_none();
+    let old = project.business_name;
     let project = access::project(&mut tx, slug).await?;
     if is_stale {
         return Err(match version {
@@ -100,11 +102,15 @@ async fn rename(
             None => StorageError::Stale.into(),
         });
     }
+    let after =
+        json!({ "version": project.version, "changed": changed([("business_name", old != project.business_name)]) });
+    let change = Change::new("project.update", "project", project.id.0).before(json!({ "version": expected }));
+    change.after(after).tell(&mut tx, caller).await?;
     tx.commit().await?;
     Ok(project)
 }
 
-async fn rotate(app: &AppState, project: &Project, wanted: &[Rotate]) -> Result<Secrets, ApiError> {
+async fn rotate(app: &AppState, caller: &Caller, project: &Project, wanted: &[Rotate]) -> Result<Secrets, ApiError> {
     let mut secrets = Secrets::default();
     if wanted.is_empty() {
         return Ok(secrets);
@@ -121,6 +127,9 @@ async fn rotate(app: &AppState, project: &Project, wanted: &[Rotate]) -> Result<
         }
         secrets.put(kind, secret);
     }
+    let mut tx = tx.into_tenant(caller.org).await?;
+    let after = json!({ "rotated": wanted });
+    Change::new("project.rotate", "project", project.id.0).after(after).tell(&mut tx, caller).await?;
     tx.commit().await?;
     Ok(secrets)
 }

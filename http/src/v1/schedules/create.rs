@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::{ScheduleBody, check_task, next, read_name};
+use super::{ScheduleBody, check_task, facts, next, read_name};
 use crate::access::{self, Caller};
+use crate::audit::Change;
 use crate::docs::Failures;
 use crate::error::ApiError;
 use crate::extract::Json;
@@ -105,5 +106,6 @@ async fn write(
     })
     .await?;
     let schedule = tx.schedule(id).await?.ok_or_else(|| ApiError::not_found("schedule"))?;
+    Change::new("schedule.create", "schedule", id.0).after(facts(&schedule)).tell(tx, caller).await?;
     Ok(ScheduleBody::of(schedule, project))
 }

@@ -5,9 +5,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde_json::json;
 
-use super::ScheduleBody;
 use super::show::find;
+use super::{ScheduleBody, facts};
 use crate::access::Caller;
+use crate::audit::Change;
 use crate::docs::Failures;
 use crate::error::ApiError;
 use crate::extract::{IfMatch, Path};
@@ -43,6 +44,7 @@ pub(crate) async fn delete_schedule(
     if !tx.delete_schedule(id).await? {
         return Err(ApiError::not_found("schedule"));
     }
+    Change::new("schedule.delete", "schedule", id.0).before(facts(&schedule)).tell(&mut tx, &caller).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::show::find;
-use super::{ScheduleBody, TRIES, check_task, next, read_name};
+use super::{ScheduleBody, TRIES, check_task, facts, next, read_name};
 use crate::access::Caller;
+use crate::audit::{self, Change};
 use crate::docs::Failures;
 use crate::error::ApiError;
 use crate::extract::{IfMatch, Json, Path};
@@ -90,15 +91,24 @@ pub(crate) async fn patch_schedule(
         if version.is_some_and(|version| version != schedule.version) {
             return Err(ApiError::version_mismatch(json!(ScheduleBody::of(schedule, &project))));
         }
-        let changed = changed(&request, schedule, &project, tx.now())?;
+        let changed = changed(&request, schedule.clone(), &project, tx.now())?;
         check(&mut tx, &request, &changed).await?;
         if tx.update_schedule(&changed).await? {
+            let old = schedule;
             let (schedule, project) = find(&mut tx, id).await?;
+            told(&old, &schedule).tell(&mut tx, &caller).await?;
             tx.commit().await?;
             return Ok(ScheduleBody::of(schedule, &project));
         }
     }
     Err(StorageError::Stale.into())
+}
+
+fn told(old: &Schedule, new: &Schedule) -> Change {
+    let words = audit::changed([("name", old.name != new.name), ("params", old.params != new.params)]);
+    let mut after = facts(new);
+    after["changed"] = json!(words);
+    Change::new("schedule.update", "schedule", new.id.0).before(facts(old)).after(after)
 }
 
 /// Only what is changed is looked at: a task that is not there any more can still be switched off.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::reopen;
 use crate::access::Caller;
+use crate::audit::Change;
 use crate::docs::Failures;
 use crate::error::ApiError;
 use crate::extract::{Json, Path};
@@ -45,6 +46,8 @@ pub(crate) async fn retry_ticket(
         Turn::First(taken) => taken,
     };
     let ticket = reopen(&mut tx, id, &caller.user.to_string()).await?;
+    let before = json!({ "state": ticket.state, "code": ticket.code, "attempt": ticket.attempt });
+    Change::new("ticket.retry", "ticket", id.0).before(before).tell(&mut tx, &caller).await?;
     let answer = json!(RunAnswer::processing(id, &ticket.task, tx.now()));
     taken.keep(&mut tx, 202, &answer).await?;
     tx.commit().await?;
