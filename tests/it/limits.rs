@@ -200,9 +200,15 @@ on_both_stores! {
         let owner = apex.owner("owner@kereru.example").await;
         let project = owner.create_project("kereru", "+64275550100").await;
         let address = apex.api().strip_prefix("http://").expect("our own address");
-        let mut slow = TcpStream::connect(address).await.expect("the program listens");
-        slow.write_all(HALF_A_LOGIN.as_bytes()).await.expect("half a request is sent");
-        wait::until(async || me(&owner).await.status == 503, "the one request in hand").await;
+        // One that meets another request in hand is refused itself: then the next one tries.
+        let mut slow = Vec::new();
+        let is_full = async || {
+            let mut half = TcpStream::connect(address).await.expect("the program listens");
+            half.write_all(HALF_A_LOGIN.as_bytes()).await.expect("half a request is sent");
+            slow.push(half);
+            me(&owner).await.status == 503
+        };
+        wait::until(is_full, "the one request in hand").await;
         let refused = me(&owner).await;
         assert_eq!((refused.status, refused.number("retry-after")), (503, Some(1)), "{}", refused.body);
         assert_eq!((&refused.body["code"], &refused.body["retry_after"]), (&json!("overloaded"), &json!(1)));
