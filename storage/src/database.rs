@@ -285,7 +285,9 @@ async fn open_sqlite(path: &std::path::Path, room: &Room) -> Result<Pool, Storag
 /// Whether the connection knows that it is in no transaction. After a full disk `SQLite` has rolled back by itself, and the
 /// connection would for ever refuse to begin.
 async fn has_let_go(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
-    connection.ping().await?; // behind a rollback that is still under way
+    if connection.is_in_transaction() {
+        connection.ping().await?; // behind a rollback that is still under way
+    }
     Ok(!connection.is_in_transaction())
 }
 
